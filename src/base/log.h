@@ -1,0 +1,18 @@
+// log: what the program tells its operator. Any floor writes; the sink that `server/` gives at start prints.
+// Thread: any, once the sink is set; the sink itself must be safe to call from any thread.
+#ifndef SHOAL_BASE_LOG_H
+#define SHOAL_BASE_LOG_H
+
+enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING };
+
+typedef void log_sink(enum log_level level, const char *line);
+
+// Sets the sink; before that, lines of NOTICE and above go to standard error. Called once, before threads start.
+void log_set_sink(log_sink *sink);
+
+// Lines below `level` are dropped before they are formatted. Thread: any (atomic).
+void log_set_level(enum log_level level);
+
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
