@@ -1,0 +1,40 @@
+// poller: epoll, edge-triggered, and an eventfd to wake it. Belongs to one thread, except poller_wake.
+#ifndef SHOAL_OS_POLLER_H
+#define SHOAL_OS_POLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    POLLER_READ = 1,
+    POLLER_WRITE = 2,
+    POLLER_HANGUP = 4, // the peer closed, or an error is pending: a read will tell
+};
+
+struct poller;
+
+struct poller_event {
+    void *source;    // as given to poller_add
+    uint32_t events; // POLLER_*
+};
+
+// NULL with errno set when the system refuses.
+struct poller *poller_create(void);
+void poller_destroy(struct poller *poller);
+
+// Watches `fd` for reading and writing, once for each change of state ("edge"): whoever is told reads until there is
+// no more. 0 or an errno.
+int poller_add(struct poller *poller, int fd, void *source);
+
+// As poller_add, but told again as long as bytes or connections wait ("level"), and for reading only.
+int poller_add_level(struct poller *poller, int fd, void *source);
+void poller_remove(struct poller *poller, int fd);
+
+// Waits at most `timeout_us` (0: not at all; negative: for ever) and fills up to `limit` events; returns how many.
+// A wake ends the wait and is not reported as an event.
+int poller_wait(struct poller *poller, struct poller_event *events, int limit, int64_t timeout_us);
+
+// Ends the current or the next wait. Thread: any, signal handlers too.
+void poller_wake(struct poller *poller);
+
+#endif
