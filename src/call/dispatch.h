@@ -1,0 +1,78 @@
+// dispatch: from a parsed command to its effect: lookup, checks, routing, admission, execution, journal.
+#ifndef SHOAL_CALL_DISPATCH_H
+#define SHOAL_CALL_DISPATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "call/call.h"
+#include "call/gate.h"
+#include "journal/journal.h"
+#include "resp/parser.h"
+
+// What a worker dispatches with; one a worker.
+struct dispatcher {
+    unsigned worker;
+    struct keyspace *keyspace;
+    struct journal *journal;
+    struct gate *gate;
+    int64_t now_ms;  // wall clock, refreshed by the worker once a turn
+    int64_t mono_ms;
+};
+
+enum dispatch_result {
+    DISPATCH_DONE,
+    DISPATCH_PARKED, // the session waits (session->waiting says for what); the command must be given again when it is woken
+};
+
+// A command on its way: what prefetching learnt about it. Filled by dispatch_prepare.
+struct prepared {
+    struct resp_command parsed;
+    const struct command *command; // NULL: unknown
+    uint64_t hash;                 // of its first key
+    uint32_t slot;
+    int key;                       // position of its first key, 0: none
+};
+
+// Looks the command up, finds its first key and asks the cache for its table. Takes no lock.
+void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared);
+// Second and third wave of the prefetch, for a batch.
+void dispatch_prefetch(struct dispatcher *dispatcher, const struct session *session, struct prepared *batch,
+                       unsigned count);
+
+// Executes; the reply is appended to session->output. Thread: the session's worker, inside the gate.
+enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session, struct prepared *prepared);
+
+// Executes a command for a session without checks of user, route, memory and pause: the primary's stream, EXEC's queue.
+void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, const struct command *command,
+                      const struct bytes *argv, int argc, struct bytes raw);
+
+// What the call layer tells the floors above; set once at start.
+struct dispatch_sinks {
+    // A command is about to run while monitors watch.
+    void (*monitor)(struct dispatcher *dispatcher, const struct session *session, const struct bytes *argv, int argc);
+    // Evicts until memory is below the limit; false: it can't, the command answers OOM.
+    bool (*make_room)(struct dispatcher *dispatcher);
+    // A command ran for `us`: slow log and latency samples.
+    void (*slow)(const struct session *session, const struct bytes *argv, int argc, int64_t us);
+};
+void dispatch_set_sinks(const struct dispatch_sinks *sinks);
+
+// Monitors now watching; the sink is called only while it is not 0. Changed in exclusive mode.
+extern unsigned dispatch_monitors;
+
+// Counters of one worker, read by INFO in exclusive mode or summed with a little blur.
+struct dispatch_counters {
+    uint64_t commands, hits, misses, expired, evicted, changes, errors, unauthenticated;
+    struct command_counter {
+        uint64_t calls, microseconds, rejected, failed;
+    } *by_command; // command_count() of them
+};
+struct dispatch_counters *dispatch_counters(unsigned worker);
+
+// Removes `key`, which has expired, on a primary, journaling it. The slot is locked or the mode exclusive.
+void dispatch_expire(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
+// Removes `key` to make room, likewise.
+void dispatch_evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
+
+#endif
