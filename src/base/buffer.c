@@ -17,7 +17,8 @@ static size_t grown_capacity(const struct buffer *buffer, size_t more) {
 
 void buffer_reserve(struct buffer *buffer, size_t more) {
     if (buffer->capacity - buffer->size >= more) return;
-    size_t capacity = grown_capacity(buffer, more);
+    // What can't be counted can't be had: mem_realloc says so and aborts.
+    size_t capacity = more > SIZE_MAX - buffer->size ? SIZE_MAX : grown_capacity(buffer, more);
     buffer->data = mem_realloc(buffer->data, capacity);
     buffer->capacity = capacity;
 }
@@ -39,6 +40,7 @@ void buffer_vappendf(struct buffer *buffer, const char *format, va_list argument
     buffer_reserve(buffer, 128);
     size_t room = buffer->capacity - buffer->size;
     int size = vsnprintf(buffer->data + buffer->size, room, format, arguments);
+    if (size < 0) size = 0; // a text beyond INT_MAX bytes: nothing is appended
     if ((size_t)size >= room) {
         buffer_reserve(buffer, (size_t)size + 1);
         vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, again);

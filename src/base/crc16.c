@@ -1,6 +1,5 @@
 #include "base/crc16.h"
 
-
 // The CRC of every single byte.
 static uint16_t table[256];
 

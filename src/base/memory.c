@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,10 @@ void *mem_alloc(size_t size) {
 }
 
 void *mem_calloc(size_t count, size_t size) {
-    return checked(calloc(count, size), count * size);
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        total = SIZE_MAX; // calloc refuses it; so do we, not by its wrapped size
+    return checked(calloc(count, size), total);
 }
 
 void *mem_realloc(void *block, size_t size) {

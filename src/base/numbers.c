@@ -81,7 +81,7 @@ static bool copy_for_strtod(struct bytes text, char *copy, size_t room) {
 }
 
 bool double_parse(struct bytes text, double *value) {
-    char copy[512];
+    char copy[DOUBLE_TEXT_MAX];
     if (!copy_for_strtod(text, copy, sizeof copy)) return false;
     char *end;
     errno = 0;
@@ -92,7 +92,7 @@ bool double_parse(struct bytes text, double *value) {
 }
 
 bool long_double_parse(struct bytes text, long double *value) {
-    char copy[512];
+    char copy[DOUBLE_TEXT_MAX]; // whatever long_double_format wrote reads back
     if (!copy_for_strtod(text, copy, sizeof copy)) return false;
     char *end;
     errno = 0;
@@ -105,8 +105,10 @@ bool long_double_parse(struct bytes text, long double *value) {
 size_t double_format(char *text, double value) {
     if (isnan(value)) return (size_t)sprintf(text, "nan");
     if (isinf(value)) return (size_t)sprintf(text, value > 0 ? "inf" : "-inf");
-    if (value == (double)(int64_t)value && fabs(value) < 1e17) return number_format(text, (int64_t)value);
-    for (int precision = 15; precision <= 17; precision++) {
+    if (value == 0) return (size_t)sprintf(text, signbit(value) ? "-0" : "0");
+    if (fabs(value) < 1e17 && value == (double)(int64_t)value) return number_format(text, (int64_t)value);
+    // A normal double always survives 15 digits when fewer would do; one near zero may need a single digit.
+    for (int precision = isnormal(value) ? 15 : 1; precision <= 17; precision++) {
         int size = sprintf(text, "%.*g", precision, value);
         if (strtod(text, NULL) == value) return (size_t)size;
     }
@@ -130,8 +132,10 @@ bool memory_parse(struct bytes text, uint64_t *value) {
     static const struct {
         const char *name;
         uint64_t factor;
-    } units[] = {{"", 1},         {"b", 1},           {"k", 1000},           {"kb", 1024},
-                 {"m", 1000000},  {"mb", 1024 * 1024}, {"g", 1000000000},    {"gb", 1024 * 1024 * 1024}};
+    } units[] = {{"", 1},           {"b", 1},
+                 {"k", 1000},       {"kb", 1024},
+                 {"m", 1000000},    {"mb", 1024 * 1024},
+                 {"g", 1000000000}, {"gb", 1024 * 1024 * 1024}};
     size_t digits = 0;
     while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9')
         digits++;

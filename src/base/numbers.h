@@ -28,7 +28,7 @@ size_t number_format_unsigned(char *text, uint64_t value);
 bool double_parse(struct bytes text, double *value);
 bool long_double_parse(struct bytes text, long double *value);
 
-// Shortest text that reads back as the same double: "1", "0.1", "1e+21", "inf", "-inf", "nan"; returns the length.
+// Shortest text that reads back as the same double: "1", "-0", "0.1", "1e+21", "inf", "-inf", "nan"; returns the length.
 size_t double_format(char *text, double value);
 
 // As INCRBYFLOAT replies: 17 digits after the point at most, no exponent, trailing zeros dropped. Returns the length.
