@@ -209,8 +209,7 @@ static bool note_redirection(struct client *client, const struct reply *reply) {
     char *host = mem_strdup(colon > address ? address : client->host);
     set_server(client, host, (uint16_t)atoi(colon + 1));
     mem_free(host);
-    enum output_format format = client->options->style.format;
-    if (format == OUTPUT_FORMATTED || format == OUTPUT_RAW)
+    if (client->interactive)
         printf("-> Redirected to slot [%d] located at %s:%u\n", atoi(slot), client->host, client->port);
     client->ask_next = ask;
     return true;

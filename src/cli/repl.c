@@ -3,16 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/words.h"
 #include "cli/command_help.h"
+#include "cli/history_file.h"
 #include "cli/modes.h"
 #include "os/clock.h"
 
-enum { HISTORY_LINES = 1000, SLOW_MS = 500, PATH_ROOM = 4096 };
+enum { SLOW_MS = 500, COMPLETED_MAX = 256 };
 
 // libedit's completion takes no context of ours.
 static struct client *completing_client;
@@ -24,7 +24,7 @@ static char *next_completion(const char *text, int state) {
     if (state == 0) {
         mem_free(matches); // its strings went to libedit
         int start = rl_point - (int)strlen(text);
-        char prefix[256];
+        char prefix[COMPLETED_MAX];
         snprintf(prefix, sizeof prefix, "%.*s%s", start > 0 ? start : 0, rl_line_buffer, text);
         const char *topic = strncasecmp(prefix, "help ", 5) == 0 ? prefix + 5 : prefix;
         matches = command_help_complete(completing_client, topic);
@@ -45,19 +45,7 @@ static char **complete(const char *text, int start, int end) {
     return rl_completion_matches(text, next_completion);
 }
 
-static bool history_path(char path[PATH_ROOM]) {
-    const char *given = getenv("SHOALCLI_HISTFILE");
-    const char *home = getenv("HOME");
-    if (given)
-        snprintf(path, PATH_ROOM, "%s", given);
-    else if (home && *home)
-        snprintf(path, PATH_ROOM, "%s/.shoalcli_history", home);
-    else
-        return false;
-    return path[0] && strcmp(path, "/dev/null") != 0;
-}
-
-// Passwords do not belong in a history file.
+// Passwords do not belong in the history.
 static bool is_secret(const struct words *words) {
     if (words->count == 0) return false;
     if (bytes_is(words->items[0], "auth")) return true;
@@ -73,16 +61,6 @@ static bool is_secret(const struct words *words) {
             return true;
     }
     return false;
-}
-
-static void remember(const char *line, const struct words *words) {
-    char path[PATH_ROOM];
-    if (is_secret(words)) return;
-    add_history(line);
-    if (!history_path(path)) return;
-    mode_t before = umask(0177);
-    write_history(path);
-    umask(before);
 }
 
 // What the prompt itself understands. True when the line was one of these; *quit when it ends the session.
@@ -144,15 +122,12 @@ static bool split(const char *line, struct words *words) {
 }
 
 static void start_line_editor(struct client *client) {
-    char path[PATH_ROOM];
     completing_client = client;
     rl_readline_name = "shoal-cli";
     rl_catch_signals = 1;
     rl_attempted_completion_function = complete;
     rl_completion_append_character = ' ';
-    using_history();
-    stifle_history(HISTORY_LINES);
-    if (history_path(path)) read_history(path);
+    history_file_load();
 }
 
 static void run_in_terminal(struct client *client, const struct options *options) {
@@ -165,7 +140,7 @@ static void run_in_terminal(struct client *client, const struct options *options
         char *line = readline(buffer_string(&prompt));
         if (!line) break;
         bool good = split(line, &words);
-        if (*line) remember(line, &words);
+        if (*line && !is_secret(&words)) history_file_add(line);
         bool more = !good || run_line(client, options, &words);
         free(line);
         if (!more) break;
