@@ -51,6 +51,8 @@ static bool match_one(const char **at, const char *end, char c, bool ignore_case
 }
 
 bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case) {
+    if (!pattern.data) pattern = BYTES(""); // C17 allows no arithmetic on NULL, not even adding 0
+    if (!text.data) text = BYTES("");
     const char *p = pattern.data, *p_end = p + pattern.size;
     const char *t = text.data, *t_end = t + text.size;
     const char *star = NULL, *star_text = NULL;

@@ -21,7 +21,7 @@ static bool parse_digits(const char *at, const char *end, uint64_t *value) {
 }
 
 bool number_parse_unsigned(struct bytes text, uint64_t *value) {
-    return parse_digits(text.data, text.data + text.size, value);
+    return text.size && parse_digits(text.data, text.data + text.size, value);
 }
 
 bool number_parse(struct bytes text, int64_t *value) {

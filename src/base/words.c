@@ -89,7 +89,8 @@ static void add_word(struct words *words, struct bytes word) {
 }
 
 bool words_split(struct bytes line, struct words *out) {
-    const char *nul = line.size ? memchr(line.data, '\0', line.size) : NULL;
+    if (!line.data) line = BYTES(""); // C17 allows no arithmetic on NULL, not even adding 0
+    const char *nul = memchr(line.data, '\0', line.size);
     if (nul) line.size = (size_t)(nul - line.data);
 
     out->count = 0;
