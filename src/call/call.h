@@ -14,6 +14,8 @@
 #include "keyspace/keyspace.h"
 #include "resp/writer.h"
 
+struct dispatcher;
+
 struct call {
     const struct command *command;
     const struct bytes *argv; // argv[0] is the command's name
@@ -26,6 +28,8 @@ struct call {
     unsigned worker; // number of the executing thread: its counters, its journal place
     bool exclusive;  // all workers stand still
     bool in_exec;    // inside EXEC: it cannot wait
+
+    struct dispatcher *dispatcher;
 
     // Dispatch's own:
     unsigned changes;      // keys changed so far

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "call/call.h"
 #include "call/gate.h"
 #include "journal/journal.h"
@@ -18,7 +19,29 @@ struct dispatcher {
     struct gate *gate;
     int64_t now_ms;  // wall clock, refreshed by the worker once a turn
     int64_t mono_ms;
+    uint64_t ticks;  // when the last command ended
+    bool exclusive;  // this thread has closed the gate
+    bool held;       // slots are locked, or the mode is exclusive: nested commands lock nothing
+
+    // Effects of the command (or transaction) that runs now, in RESP.
+    struct buffer effects;
+    unsigned effect_count;
+    int effect_db, effect_first_db;
 };
+
+void dispatcher_init(struct dispatcher *dispatcher, unsigned worker, struct keyspace *keyspace, struct journal *journal,
+                     struct gate *gate);
+void dispatcher_free(struct dispatcher *dispatcher);
+
+// The dispatcher that executes this call; for EXEC.
+struct dispatcher *call_dispatcher(struct call *call);
+
+// Closes the gate on behalf of this worker and opens it again; nests with commands that are exclusive already.
+void dispatch_begin_exclusive(struct dispatcher *dispatcher);
+void dispatch_end_exclusive(struct dispatcher *dispatcher);
+
+// Counters of up to this many workers (and other threads that dispatch) are kept.
+enum { DISPATCHERS_MAX = 64 };
 
 enum dispatch_result {
     DISPATCH_DONE,
@@ -54,7 +77,8 @@ struct dispatch_sinks {
     // Evicts until memory is below the limit; false: it can't, the command answers OOM.
     bool (*make_room)(struct dispatcher *dispatcher);
     // A command ran for `us`: slow log and latency samples.
-    void (*slow)(const struct session *session, const struct bytes *argv, int argc, int64_t us);
+    void (*slow)(const struct session *session, const struct command *command, const struct bytes *argv, int argc,
+                 int64_t us);
 };
 void dispatch_set_sinks(const struct dispatch_sinks *sinks);
 
@@ -65,14 +89,18 @@ extern unsigned dispatch_monitors;
 struct dispatch_counters {
     uint64_t commands, hits, misses, expired, evicted, changes, errors, unauthenticated;
     struct command_counter {
-        uint64_t calls, microseconds, rejected, failed;
+        uint64_t calls, nanoseconds, rejected, failed;
     } *by_command; // command_count() of them
 };
 struct dispatch_counters *dispatch_counters(unsigned worker);
 
+// `key` may be the entry's own bytes; they are gone afterwards.
 // Removes `key`, which has expired, on a primary, journaling it. The slot is locked or the mode exclusive.
 void dispatch_expire(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
 // Removes `key` to make room, likewise.
 void dispatch_evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
+// Journals what the two above (or effects_add) gathered. Whoever calls them outside of a command calls this before the
+// slot is unlocked.
+void dispatch_flush_effects(struct dispatcher *dispatcher);
 
 #endif

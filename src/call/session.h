@@ -82,7 +82,7 @@ struct session {
     bool watch_broken;        // a watched key was seen changed or expired
 
     char *name, *lib_name, *lib_version; // or NULL
-    char address[300], local_address[300]; // "ip:port"
+    char address[128], local_address[128]; // "ip:port", or "path:0"
     const struct command *last_command;
     int64_t created_ms, active_ms; // monotonic; active: its last command
     uint64_t last_write_offset;    // journal offset after its last write
@@ -98,6 +98,9 @@ struct session {
 void session_open(struct session *session, uint16_t worker, enum session_kind kind);
 void session_close(struct session *session);
 
+// A client becomes a replica, and the like. Thread: its worker.
+void session_change_kind(struct session *session, enum session_kind kind);
+
 // Every session of every worker. Exclusive mode only; visit may set `closing`.
 void session_each(void (*visit)(void *context, struct session *session), void *context);
 struct session *session_by_id(uint64_t id); // exclusive mode only
@@ -106,8 +109,8 @@ unsigned session_count(void);               // clients of kind NORMAL; any threa
 // The line of CLIENT LIST and CLIENT INFO, without its newline.
 void session_describe(const struct session *session, int64_t mono_ms, struct buffer *out);
 
-// Empties the queue and closes the transaction; drops the watches (needs no lock held).
-void session_discard(struct session *session);
+// Empties the queue and closes the transaction. (Watches: call/watches.h.)
+void session_empty_queue(struct session *session);
 
 // Bytes that wait to be sent.
 static inline size_t session_output_size(const struct session *session) {

@@ -36,7 +36,7 @@ struct settings {
     bool stop_writes_on_bgsave_error;
     bool lazyfree_lazy_eviction, lazyfree_lazy_expire, lazyfree_lazy_server_del, lazyfree_lazy_user_del,
         lazyfree_lazy_user_flush;
-    char *requirepass; // or ""
+    const char *requirepass; // "" for none
     unsigned active_expire_effort; // 1..10
     bool rdb_compression, rdb_checksum;
     bool enable_debug; // enable-debug-command allows it

@@ -1,0 +1,98 @@
+#include "call/gate.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "os/thread.h"
+
+// A reader's word counts its passes: odd while it is inside, even while it is out.
+struct reader {
+    _Atomic uint64_t turns;
+    char pad[56]; // a cache line each
+};
+
+struct gate {
+    struct monitor monitor; // for those who wait; the fast paths never enter it
+    atomic_bool closed;     // somebody is exclusive, or waits to be
+    bool taken;             // guarded by the monitor
+    unsigned readers;
+    struct reader reader[GATE_READERS_MAX];
+};
+
+struct gate *gate_create(unsigned readers) {
+    struct gate *gate = mem_aligned_alloc(64, sizeof *gate);
+    memset(gate, 0, sizeof *gate);
+    monitor_init(&gate->monitor);
+    gate->readers = readers;
+    return gate;
+}
+
+void gate_destroy(struct gate *gate) {
+    monitor_destroy(&gate->monitor);
+    mem_free(gate);
+}
+
+// Going in: the word becomes odd, then `closed` is looked at. Closing: `closed` is set, then the words are looked at.
+// Both in sequentially consistent order, so at least one of the two sees the other.
+void gate_enter(struct gate *gate, unsigned reader) {
+    for (;;) {
+        atomic_fetch_add(&gate->reader[reader].turns, 1);
+        if (__builtin_expect(!atomic_load(&gate->closed), 1)) return;
+        gate_leave(gate, reader);
+        monitor_enter(&gate->monitor);
+        while (gate->taken)
+            monitor_wait(&gate->monitor, -1);
+        monitor_leave(&gate->monitor);
+    }
+}
+
+void gate_leave(struct gate *gate, unsigned reader) {
+    atomic_fetch_add(&gate->reader[reader].turns, 1);
+    if (__builtin_expect(!atomic_load(&gate->closed), 1)) return;
+    monitor_enter(&gate->monitor);
+    monitor_notify(&gate->monitor);
+    monitor_leave(&gate->monitor);
+}
+
+static bool anybody_inside(struct gate *gate) {
+    for (unsigned i = 0; i < gate->readers; i++)
+        if (atomic_load(&gate->reader[i].turns) & 1) return true;
+    return false;
+}
+
+void gate_close(struct gate *gate, int reader) {
+    if (reader != GATE_NO_READER) gate_leave(gate, (unsigned)reader);
+    monitor_enter(&gate->monitor);
+    while (gate->taken)
+        monitor_wait(&gate->monitor, -1);
+    gate->taken = true;
+    atomic_store(&gate->closed, true);
+    while (anybody_inside(gate))
+        monitor_wait(&gate->monitor, -1);
+    monitor_leave(&gate->monitor);
+}
+
+void gate_open(struct gate *gate, int reader) {
+    monitor_enter(&gate->monitor);
+    gate->taken = false;
+    atomic_store(&gate->closed, false);
+    monitor_notify(&gate->monitor);
+    monitor_leave(&gate->monitor);
+    if (reader != GATE_NO_READER) gate_enter(gate, (unsigned)reader);
+}
+
+void gate_mark(struct gate *gate, struct gate_mark *mark) {
+    for (unsigned i = 0; i < gate->readers; i++)
+        mark->turns[i] = atomic_load(&gate->reader[i].turns);
+}
+
+bool gate_passed(struct gate *gate, const struct gate_mark *mark) {
+    for (unsigned i = 0; i < gate->readers; i++)
+        if (mark->turns[i] & 1 && atomic_load(&gate->reader[i].turns) == mark->turns[i]) return false;
+    return true;
+}
+
+uint64_t gate_turns(struct gate *gate, unsigned reader) {
+    return atomic_load_explicit(&gate->reader[reader].turns, memory_order_relaxed) / 2;
+}

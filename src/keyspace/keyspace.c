@@ -1,0 +1,480 @@
+#include "keyspace/keyspace.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "keyspace/access.h"
+#include "keyspace/keyspace_private.h"
+#include "keyspace/slot_lock.h"
+
+struct keyspace *keyspace_create(unsigned databases) {
+    struct keyspace *keyspace = mem_aligned_alloc(64, sizeof *keyspace);
+    memset(keyspace, 0, sizeof *keyspace);
+    keyspace->database_count = databases;
+    keyspace->databases = mem_calloc(databases, sizeof *keyspace->databases);
+    keyspace->access = (struct keyspace_access){.lfu = false, .log_factor = 10, .decay_time = 1};
+    return keyspace;
+}
+
+void keyspace_destroy(struct keyspace *keyspace) {
+    for (unsigned db = 0; db < keyspace->database_count; db++) {
+        keyspace_clear(keyspace, db);
+        mem_free(keyspace->databases[db].tables);
+    }
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++)
+        mem_free(keyspace->slots[slot].watches);
+    mem_free(keyspace->databases);
+    mem_free(keyspace);
+}
+
+unsigned keyspace_databases(const struct keyspace *keyspace) {
+    return keyspace->database_count;
+}
+
+struct keyspace_access *keyspace_access(struct keyspace *keyspace) {
+    return &keyspace->access;
+}
+
+// --- Tables.
+
+struct table *keyspace__table(const struct keyspace *keyspace, unsigned db, unsigned slot) {
+    if (__builtin_expect(db == keyspace->swapped_zero, 1)) return (struct table *)&keyspace->slots[slot].table;
+    struct table *tables = __atomic_load_n(&keyspace->databases[db].tables, __ATOMIC_ACQUIRE);
+    return tables ? &tables[slot] : NULL;
+}
+
+static struct table *table_for_writing(struct keyspace *keyspace, unsigned db, unsigned slot) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    if (__builtin_expect(table != NULL, 1)) return table;
+    // Two slots may be written for the first time at once, by two workers.
+    lock_acquire(&keyspace->databases_lock);
+    if (!keyspace->databases[db].tables) {
+        struct table *tables = mem_calloc(HASH_SLOTS, sizeof *tables);
+        __atomic_store_n(&keyspace->databases[db].tables, tables, __ATOMIC_RELEASE);
+    }
+    lock_release(&keyspace->databases_lock);
+    return &keyspace->databases[db].tables[slot];
+}
+
+// --- Entries.
+
+static size_t entry_size(size_t key_size, size_t value_size, bool expiry) {
+    return ENTRY_HEADER_SIZE + (expiry ? 8 : 0) + key_size + value_size;
+}
+
+static void free_entry(struct entry *entry) {
+    if (entry->encoding == ENCODING_BLOB) blob_release(entry_blob(entry));
+    mem_free(entry);
+}
+
+// A new entry with its value unset.
+static struct entry *make_entry(struct bytes key, enum entry_encoding encoding, size_t value_size, int64_t expire_ms) {
+    bool expiry = expire_ms != NO_EXPIRY;
+    struct entry *entry = mem_try_alloc(entry_size(key.size, value_size, expiry));
+    if (!entry) return NULL;
+    *entry = (struct entry){.type = ENTRY_STRING,
+                            .encoding = encoding,
+                            .has_expiry = expiry,
+                            .key_size = (uint32_t)key.size,
+                            .value_size = (uint32_t)value_size};
+    if (expiry) memcpy(entry->data, &expire_ms, sizeof expire_ms);
+    memcpy((char *)entry__key_data(entry), key.data, key.size);
+    return entry;
+}
+
+// Could `old` hold a value of this size and expiry without moving, and without wasting much?
+static bool fits_in_place(struct entry *old, size_t value_size, bool expiry) {
+    if (old->has_expiry != expiry || old->encoding == ENCODING_BLOB) return false;
+    if (old->value_size == value_size) return true;
+    size_t needed = entry_size(old->key_size, value_size, expiry);
+    size_t room = mem_usable_size(old);
+    return needed <= room && room <= needed + 16 + needed / 4;
+}
+
+// The entry to write a value of this size into: the old one where it fits, else a new one in its place.
+static struct entry *prepare_entry(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                   struct bytes key, enum entry_encoding encoding, size_t value_size,
+                                   int64_t expire_ms, int64_t now_ms) {
+    struct table *table = table_for_writing(keyspace, db, slot);
+    uint64_t *place = table_find(table, hash, key);
+    struct entry *old = place ? table_place_entry(place) : NULL;
+    if (old && fits_in_place(old, value_size, expire_ms != NO_EXPIRY)) {
+        if (old->has_expiry) memcpy(old->data, &expire_ms, sizeof expire_ms);
+        old->encoding = encoding;
+        old->value_size = (uint32_t)value_size;
+        old->raw = false;
+        access_use(&keyspace->access, old, now_ms);
+        return old;
+    }
+    struct entry *entry = make_entry(key, encoding, value_size, expire_ms);
+    if (!entry) return NULL;
+    if (place) {
+        entry->access = old->access;
+        access_use(&keyspace->access, entry, now_ms);
+        table_place_set(table, place, entry);
+        free_entry(old);
+    } else {
+        access_start(&keyspace->access, entry, now_ms);
+        table_insert(table, hash, entry);
+    }
+    return entry;
+}
+
+struct entry *keyspace_find(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash, struct bytes key) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    if (!table) return NULL;
+    uint64_t *place = table_find(table, hash, key);
+    return place ? table_place_entry(place) : NULL;
+}
+
+void keyspace_use(struct keyspace *keyspace, struct entry *entry, int64_t now_ms) {
+    access_use(&keyspace->access, entry, now_ms);
+}
+
+// Is the value worth keeping as an integer? Only what would read back as the same bytes.
+static bool as_integer(struct bytes value, int64_t *integer) {
+    if (value.size == 0 || value.size > 20) return false;
+    char first = value.data[0];
+    if (first != '-' && (first < '0' || first > '9')) return false;
+    return number_parse(value, integer);
+}
+
+struct entry *keyspace_set_string(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                  struct bytes key, struct bytes value, int64_t expire_ms, int64_t now_ms) {
+    int64_t integer;
+    if (as_integer(value, &integer)) {
+        struct entry *entry =
+            prepare_entry(keyspace, db, slot, hash, key, ENCODING_INTEGER, sizeof integer, expire_ms, now_ms);
+        if (entry) memcpy(entry__value_data(entry), &integer, sizeof integer);
+        return entry;
+    }
+    if (value.size <= ENTRY_EMBEDDED_MAX) {
+        struct entry *entry =
+            prepare_entry(keyspace, db, slot, hash, key, ENCODING_EMBEDDED, value.size, expire_ms, now_ms);
+        if (entry) memcpy(entry__value_data(entry), value.data, value.size);
+        return entry;
+    }
+    struct blob *blob = blob_create(value.size, value.size);
+    if (!blob) return NULL;
+    memcpy(blob->data, value.data, value.size);
+    // A pointer has the size of an integer, so an old blob's entry never looks fit: its blob is released with it.
+    struct entry *entry = prepare_entry(keyspace, db, slot, hash, key, ENCODING_BLOB, sizeof blob, expire_ms, now_ms);
+    if (!entry) {
+        blob_release(blob);
+        return NULL;
+    }
+    memcpy(entry__value_data(entry), &blob, sizeof blob);
+    return entry;
+}
+
+struct entry *keyspace_set_integer(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                   struct bytes key, int64_t value, int64_t now_ms) {
+    struct entry *old = keyspace_find(keyspace, db, slot, hash, key);
+    int64_t expire_ms = old ? entry_expiry(old) : NO_EXPIRY;
+    struct entry *entry =
+        prepare_entry(keyspace, db, slot, hash, key, ENCODING_INTEGER, sizeof value, expire_ms, now_ms);
+    if (entry) memcpy(entry__value_data(entry), &value, sizeof value);
+    return entry;
+}
+
+// A blob with the string's bytes, zero-filled to `size`, with room to grow.
+static struct blob *widened_blob(struct bytes value, size_t size) {
+    size_t capacity = size < 1024 * 1024 ? size * 2 : size + 1024 * 1024;
+    struct blob *blob = blob_create(size, capacity);
+    if (!blob) return NULL;
+    memcpy(blob->data, value.data, value.size);
+    memset(blob->data + value.size, 0, size - value.size);
+    return blob;
+}
+
+// The blob of `entry`, unshared and at least `size` long; the entry itself does not move.
+static struct blob *open_blob(struct entry *entry, size_t size) {
+    struct blob *blob = entry_blob(entry);
+    if (!blob_is_shared(blob) && size <= blob->capacity) {
+        if (size > blob->size) {
+            memset(blob->data + blob->size, 0, size - blob->size);
+            blob->size = size;
+        }
+        return blob;
+    }
+    struct blob *wider = widened_blob(blob_bytes(blob), size > blob->size ? size : blob->size);
+    if (!wider) return NULL;
+    memcpy(entry__value_data(entry), &wider, sizeof wider);
+    blob_release(blob);
+    return wider;
+}
+
+struct entry *keyspace_open_string(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                   struct bytes key, size_t size, int64_t now_ms, char **data) {
+    struct entry *old = keyspace_find(keyspace, db, slot, hash, key);
+    if (old && old->encoding == ENCODING_BLOB) {
+        struct blob *blob = open_blob(old, size);
+        if (!blob) return NULL;
+        access_use(&keyspace->access, old, now_ms);
+        *data = blob->data;
+        return old;
+    }
+    char copy[ENTRY_EMBEDDED_MAX]; // an integer's text fits as well
+    struct bytes value = {copy, 0};
+    int64_t expire_ms = NO_EXPIRY;
+    if (old) {
+        value = entry_string(old, copy);
+        if (value.data != copy) memcpy(copy, value.data, value.size);
+        value.data = copy;
+        expire_ms = entry_expiry(old);
+    }
+    if (size < value.size) size = value.size;
+    struct entry *entry;
+    if (size <= ENTRY_EMBEDDED_MAX) {
+        entry = prepare_entry(keyspace, db, slot, hash, key, ENCODING_EMBEDDED, size, expire_ms, now_ms);
+        if (!entry) return NULL;
+        *data = entry__value_data(entry);
+        memcpy(*data, value.data, value.size);
+        memset(*data + value.size, 0, size - value.size);
+    } else {
+        struct blob *blob = widened_blob(value, size);
+        if (!blob) return NULL;
+        entry = prepare_entry(keyspace, db, slot, hash, key, ENCODING_BLOB, sizeof blob, expire_ms, now_ms);
+        if (!entry) {
+            blob_release(blob);
+            return NULL;
+        }
+        memcpy(entry__value_data(entry), &blob, sizeof blob);
+        *data = blob->data;
+    }
+    entry->raw = true;
+    return entry;
+}
+
+struct entry *keyspace_set_expiry(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                  struct bytes key, int64_t expire_ms) {
+    struct table *table = table_for_writing(keyspace, db, slot);
+    uint64_t *place = table_find(table, hash, key);
+    if (!place) return NULL;
+    struct entry *old = table_place_entry(place);
+    if (old->has_expiry && expire_ms != NO_EXPIRY) {
+        memcpy(old->data, &expire_ms, sizeof expire_ms);
+        return old;
+    }
+    if (!old->has_expiry && expire_ms == NO_EXPIRY) return old;
+    struct entry *entry = make_entry(key, (enum entry_encoding)old->encoding, old->value_size, expire_ms);
+    if (!entry) abort(); // a few bytes: the heap is at its end
+    entry->access = old->access;
+    entry->raw = old->raw;
+    memcpy(entry__value_data(entry), entry__value_data(old), old->value_size);
+    table_place_set(table, place, entry);
+    mem_free(old); // its blob, if any, moved on
+    return entry;
+}
+
+bool keyspace_remove(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash, struct bytes key) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    uint64_t *place = table ? table_find(table, hash, key) : NULL;
+    if (!place) return false;
+    struct entry *entry = table_place_entry(place);
+    table_remove(table, hash, place);
+    free_entry(entry);
+    return true;
+}
+
+void keyspace_prefetch_slot(const struct keyspace *keyspace, unsigned db, unsigned slot) {
+    __builtin_prefetch(&keyspace->slots[slot]);
+    if (db != keyspace->swapped_zero && keyspace->databases[db].tables)
+        __builtin_prefetch(&keyspace->databases[db].tables[slot]);
+}
+
+// While other threads may change the slot, its table is looked at under its lock, or not at all when that is taken.
+#define HINT(keyspace, db, slot, call)                                                                       \
+    do {                                                                                                     \
+        struct lock *lock = (struct lock *)&(keyspace)->slots[slot].lock;                                    \
+        bool locking = atomic_load_explicit(&(keyspace)->threads, memory_order_relaxed) != 0;                \
+        if (locking && !lock_try(lock)) return;                                                              \
+        const struct table *table = keyspace__table(keyspace, db, slot);                                     \
+        if (table) call;                                                                                     \
+        if (locking) lock_release(lock);                                                                     \
+    } while (0)
+
+void keyspace_prefetch_bucket(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
+    HINT(keyspace, db, slot, table_prefetch_bucket(table, hash));
+}
+
+void keyspace_prefetch_entry(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
+    HINT(keyspace, db, slot, table_prefetch_entry(table, hash));
+}
+
+// --- Many keys.
+
+static size_t sum_counts(const struct keyspace *keyspace, unsigned db, size_t field) {
+    size_t sum = 0;
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        const struct table *table = keyspace__table(keyspace, db, slot);
+        if (!table) return 0;
+        sum += __atomic_load_n((const uint32_t *)((const char *)table + field), __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+size_t keyspace_count(const struct keyspace *keyspace, unsigned db) {
+    return sum_counts(keyspace, db, offsetof(struct table, count));
+}
+
+size_t keyspace_count_expiring(const struct keyspace *keyspace, unsigned db) {
+    return sum_counts(keyspace, db, offsetof(struct table, expiring));
+}
+
+size_t keyspace_slot_count_in(const struct keyspace *keyspace, unsigned db, unsigned slot) {
+    const struct table *table = keyspace__table(keyspace, db, slot);
+    return table ? __atomic_load_n(&table->count, __ATOMIC_RELAXED) : 0;
+}
+
+size_t keyspace_slot_count_expiring_in(const struct keyspace *keyspace, unsigned db, unsigned slot) {
+    const struct table *table = keyspace__table(keyspace, db, slot);
+    return table ? __atomic_load_n(&table->expiring, __ATOMIC_RELAXED) : 0;
+}
+
+size_t keyspace_slot_count(const struct keyspace *keyspace, unsigned slot) {
+    size_t sum = 0;
+    for (unsigned db = 0; db < keyspace->database_count; db++)
+        sum += keyspace_slot_count_in(keyspace, db, slot);
+    return sum;
+}
+
+uint64_t keyspace_slot_scan(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t cursor,
+                            void (*visit)(void *context, struct entry *entry), void *context) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    return table ? table_scan(table, cursor, visit, context) : 0;
+}
+
+bool keyspace_slot_each(struct keyspace *keyspace, unsigned db, unsigned slot,
+                        bool (*visit)(void *context, struct entry *entry), void *context) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    return !table || table_each(table, visit, context);
+}
+
+bool keyspace_slot_walk(struct keyspace *keyspace, unsigned db, unsigned slot, uint32_t *cursor, unsigned limit,
+                        bool expiring_only, void (*visit)(void *context, struct entry *entry), void *context) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    return !table || table_walk(table, cursor, limit, expiring_only, visit, context);
+}
+
+struct entry *keyspace_slot_random(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t random,
+                                   bool expiring_only) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    return table ? table_random(table, random, expiring_only) : NULL;
+}
+
+void keyspace_slot_clear(struct keyspace *keyspace, unsigned slot) {
+    for (unsigned db = 0; db < keyspace->database_count; db++) {
+        struct table *table = keyspace__table(keyspace, db, slot);
+        if (table) table_clear(table, free_entry);
+    }
+}
+
+struct detached {
+    struct table tables[HASH_SLOTS];
+};
+
+struct detached *keyspace_detach(struct keyspace *keyspace, unsigned db) {
+    struct detached *detached = mem_calloc(1, sizeof *detached);
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        struct table *table = keyspace__table(keyspace, db, slot);
+        if (!table) break;
+        detached->tables[slot] = *table;
+        *table = (struct table){0};
+    }
+    return detached;
+}
+
+void keyspace_free_detached(struct detached *detached) {
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++)
+        table_clear(&detached->tables[slot], free_entry);
+    mem_free(detached);
+}
+
+void keyspace_clear(struct keyspace *keyspace, unsigned db) {
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        struct table *table = keyspace__table(keyspace, db, slot);
+        if (table) table_clear(table, free_entry);
+    }
+}
+
+void keyspace_swap(struct keyspace *keyspace, unsigned a, unsigned b) {
+    if (a == b) return;
+    // The slots' own tables stay where they are; what changes is the database that they stand for.
+    struct table *tables = keyspace->databases[a].tables;
+    keyspace->databases[a].tables = keyspace->databases[b].tables;
+    keyspace->databases[b].tables = tables;
+    if (keyspace->swapped_zero == a)
+        keyspace->swapped_zero = b;
+    else if (keyspace->swapped_zero == b)
+        keyspace->swapped_zero = a;
+}
+
+size_t keyspace_table_memory(const struct keyspace *keyspace, unsigned db) {
+    size_t sum = 0;
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        const struct table *table = keyspace__table(keyspace, db, slot);
+        if (table) sum += table_memory(table);
+    }
+    return sum;
+}
+
+// --- Watches.
+
+void keyspace_watch(struct keyspace *keyspace, struct watch *watch) {
+    struct slot *slot = &keyspace->slots[watch->slot];
+    if (!slot->watches) {
+        slot->watches = mem_alloc(sizeof *slot->watches);
+        list_init(slot->watches);
+    }
+    list_append(slot->watches, &watch->in_slot);
+}
+
+void keyspace_unwatch(struct keyspace *keyspace, struct watch *watch) {
+    struct slot *slot = &keyspace->slots[watch->slot];
+    list_remove(&watch->in_slot);
+    if (slot->watches && list_empty(slot->watches)) {
+        mem_free(slot->watches);
+        slot->watches = NULL;
+    }
+}
+
+static void mark(struct slot *slot, unsigned db, const struct bytes *key) {
+    LIST_EACH(node, slot->watches) {
+        struct watch *watch = LIST_ENTRY(node, struct watch, in_slot);
+        if (watch->db == db && (!key || bytes_equal(watch->key, *key)))
+            atomic_store_explicit(&watch->changed, true, memory_order_release);
+    }
+}
+
+void keyspace_touched(struct keyspace *keyspace, unsigned db, unsigned slot, struct bytes key) {
+    if (__builtin_expect(keyspace->slots[slot].watches != NULL, 0)) mark(&keyspace->slots[slot], db, &key);
+}
+
+void keyspace_touched_all(struct keyspace *keyspace, unsigned db) {
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        struct slot *at = &keyspace->slots[slot];
+        if (!at->watches) continue;
+        LIST_EACH(node, at->watches) {
+            struct watch *watch = LIST_ENTRY(node, struct watch, in_slot);
+            uint64_t hash = hash_bytes(watch->key.data, watch->key.size);
+            if (watch->db == db && keyspace_find(keyspace, db, slot, hash, watch->key))
+                atomic_store_explicit(&watch->changed, true, memory_order_release);
+        }
+    }
+}
+
+// --- Busy slots and routes.
+
+bool keyspace_slot_busy(const struct keyspace *keyspace, unsigned slot) {
+    return __atomic_load_n(&keyspace->slots[slot].busy, __ATOMIC_RELAXED);
+}
+
+void keyspace_slot_set_busy(struct keyspace *keyspace, unsigned slot, bool busy) {
+    __atomic_store_n(&keyspace->slots[slot].busy, busy, __ATOMIC_RELAXED);
+}
+
+const struct routes *keyspace_publish_routes(struct keyspace *keyspace, const struct routes *routes) {
+    return atomic_exchange_explicit(&keyspace->front.routes, routes, memory_order_acq_rel);
+}
