@@ -1,0 +1,318 @@
+#include "sim/checks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "cluster/cluster_view.h"
+#include "sim/sim.h"
+
+// Where the bus's header keeps what is looked at (version 1 of the wire, big-endian).
+enum {
+    HEADER_TYPE = 12,
+    HEADER_CURRENT_EPOCH = 16,
+    HEADER_CONFIG_EPOCH = 24,
+    HEADER_FLAGS = 2250,
+    HEADER_SIZE = 2256,
+    TYPE_PING = 0,
+    TYPE_PONG = 1,
+    TYPE_MEET = 2,
+    TYPE_AUTH_REQUEST = 5,
+    TYPE_AUTH_ACK = 6,
+    NODES_PER_EPOCH_KEY = 4096,
+    MAP_FIRST_SIZE = 64,
+};
+
+// -- a map of numbers ------------------------------------------------------------------------------------------------
+
+static size_t map_place(const struct number_map *map, uint64_t key) {
+    size_t i = (size_t)(key * 0x9e3779b97f4a7c15u >> 20) & (map->size - 1);
+    while (map->places[i].key && map->places[i].key != key)
+        i = (i + 1) & (map->size - 1);
+    return i;
+}
+
+static bool map_get(const struct number_map *map, uint64_t key, uint64_t *value) {
+    if (!map->size) return false;
+    size_t place = map_place(map, key);
+    *value = map->places[place].value;
+    return map->places[place].key != 0;
+}
+
+static void map_put(struct number_map *map, uint64_t key, uint64_t value) {
+    if (map->count * 2 >= map->size) {
+        struct number_map bigger = {.size = map->size ? map->size * 2 : MAP_FIRST_SIZE, .count = map->count};
+        bigger.places = mem_calloc(bigger.size, sizeof *bigger.places);
+        for (size_t i = 0; i < map->size; i++)
+            if (map->places[i].key) bigger.places[map_place(&bigger, map->places[i].key)] = map->places[i];
+        mem_free(map->places);
+        *map = bigger;
+    }
+    size_t place = map_place(map, key);
+    if (!map->places[place].key) map->count++;
+    map->places[place].key = key;
+    map->places[place].value = value;
+}
+
+// -- what always holds -----------------------------------------------------------------------------------------------
+
+void checks_init(struct checks *checks, uint32_t nodes) {
+    *checks = (struct checks){0};
+    checks->nodes = mem_calloc(nodes, sizeof *checks->nodes);
+}
+
+void checks_free(struct checks *checks) {
+    mem_free(checks->nodes);
+    mem_free(checks->votes.places);
+    mem_free(checks->winners.places);
+    *checks = (struct checks){0};
+}
+
+static uint64_t read_u64(const uint8_t *at) {
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return __builtin_bswap64(value);
+}
+
+static unsigned read_u16(const uint8_t *at) {
+    return (unsigned)at[0] << 8 | at[1];
+}
+
+static uint64_t vote_key(uint64_t epoch, uint32_t voter) {
+    return epoch * NODES_PER_EPOCH_KEY + voter + 1;
+}
+
+static void check_vote(struct sim *sim, struct node *node, uint32_t to, uint64_t epoch) {
+    struct checks *checks = &sim->checks;
+    uint64_t before;
+    if (map_get(&checks->votes, vote_key(epoch, node->index), &before)) {
+        sim_fail(sim, "one vote per epoch and voter: n%u voted in epoch %" PRIu64 " for n%" PRIu64 ", and now for n%u",
+                 node->index, epoch, before, to);
+        return;
+    }
+    map_put(&checks->votes, vote_key(epoch, node->index), to);
+    sim_say(sim, "n%u votes for n%u in epoch %" PRIu64, node->index, to, epoch);
+    if (checks->nodes[node->index].disk_vote_epoch < epoch)
+        sim_fail(sim, "persist then speak: n%u votes in epoch %" PRIu64 ", its disk knows votes up to %" PRIu64, node->index,
+                 epoch, checks->nodes[node->index].disk_vote_epoch);
+}
+
+void check_made(struct sim *sim, struct node *node, const struct cluster_message *message) {
+    if (message->size < HEADER_SIZE) return;
+    struct checked_node *checked = &sim->checks.nodes[node->index];
+    uint64_t epoch = read_u64(message->data + HEADER_CURRENT_EPOCH);
+    uint64_t config_epoch = read_u64(message->data + HEADER_CONFIG_EPOCH);
+    if (epoch < checked->epoch)
+        sim_fail(sim, "epochs never go back: n%u makes a message of epoch %" PRIu64 " after %" PRIu64, node->index, epoch,
+                 checked->epoch);
+    checked->epoch = epoch;
+    if (!(read_u16(message->data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY) || config_epoch == checked->config_epoch) return;
+    if (config_epoch < checked->config_epoch)
+        sim_fail(sim, "epochs never go back: n%u claims config epoch %" PRIu64 " after %" PRIu64, node->index, config_epoch,
+                 checked->config_epoch);
+    if (checked->config_epoch) sim_tell(sim, "n%u claims config epoch %" PRIu64, node->index, config_epoch);
+    checked->config_epoch = config_epoch;
+}
+
+void check_spoken(struct sim *sim, struct node *node, uint32_t to, const struct cluster_message *message) {
+    if (message->size < HEADER_SIZE) return;
+    const struct checked_node *checked = &sim->checks.nodes[node->index];
+    const uint8_t *data = message->data;
+    unsigned type = read_u16(data + HEADER_TYPE);
+    uint64_t epoch = read_u64(data + HEADER_CURRENT_EPOCH);
+    uint64_t config_epoch = read_u64(data + HEADER_CONFIG_EPOCH);
+    trace_mix(&sim->trace, epoch << 20 ^ config_epoch << 5 ^ type ^ (uint64_t)message->size << 40);
+    switch (type) {
+    case TYPE_PING:
+    case TYPE_PONG:
+    case TYPE_MEET:
+        if (config_epoch > checked->disk_config_epoch && read_u16(data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY)
+            sim_fail(sim, "persist then speak: n%u claims config epoch %" PRIu64 ", its disk knows %" PRIu64, node->index,
+                     config_epoch, checked->disk_config_epoch);
+        break;
+    case TYPE_AUTH_REQUEST:
+        if (epoch > checked->disk_epoch)
+            sim_fail(sim, "persist then speak: n%u asks for votes in epoch %" PRIu64 ", its disk knows %" PRIu64,
+                     node->index, epoch, checked->disk_epoch);
+        break;
+    case TYPE_AUTH_ACK: check_vote(sim, node, to, epoch); break;
+    default: break;
+    }
+}
+
+// The number after `word` in the file's last line, or 0.
+static uint64_t number_after(const char *text, const char *word) {
+    const char *at = text ? strstr(text, word) : NULL;
+    return at ? strtoull(at + strlen(word), NULL, 10) : 0;
+}
+
+void check_disk(struct sim *sim, struct node *node) {
+    struct checked_node *checked = &sim->checks.nodes[node->index];
+    const char *text = buffer_string(&node->disk.file);
+    const char *last = strstr(text, "vars ");
+    checked->disk_epoch = number_after(last, "currentEpoch ");
+    checked->disk_vote_epoch = number_after(last, "lastVoteEpoch ");
+    const char *myself = strstr(text, " myself,");
+    checked->disk_config_epoch = 0;
+    // " flags primary ping-sent pong-received config-epoch"
+    if (myself) sscanf(myself, " %*s %*s %*s %*s %" SCNu64, &checked->disk_config_epoch);
+}
+
+void check_started(struct sim *sim, struct node *node) {
+    sim->checks.nodes[node->index].epoch = 0;
+    check_disk(sim, node);
+}
+
+void check_promoted(struct sim *sim, struct node *node) {
+    struct checks *checks = &sim->checks;
+    struct cluster_view_status status;
+    struct cluster_view_node myself;
+    cluster_view_status(node->core, &status);
+    cluster_view_myself(node->core, &myself);
+    uint64_t epoch = myself.config_epoch, other;
+    if (node->taken_over) return;
+    uint32_t votes = 0;
+    for (uint32_t voter = 0; voter < sim->count; voter++) {
+        uint64_t candidate;
+        if (map_get(&checks->votes, vote_key(epoch, voter), &candidate)) votes += candidate == node->index;
+    }
+    if (votes < status.size / 2 + 1)
+        sim_fail(sim, "elections are won by majorities: n%u won epoch %" PRIu64 " with %u votes of %u", node->index, epoch,
+                 votes, status.size);
+    if (map_get(&checks->winners, epoch, &other) && other != node->index)
+        sim_fail(sim, "one winner per epoch: n%u won epoch %" PRIu64 ", which n%" PRIu64 " had won", node->index, epoch,
+                 other);
+    map_put(&checks->winners, epoch, node->index);
+    checks->elections++;
+}
+
+// -- what holds once all is quiet ------------------------------------------------------------------------------------
+
+// A node's view in a form that can be compared: everything by the simulator's numbers.
+struct summary {
+    uint64_t slots, nodes, epoch;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 31;
+}
+
+static const struct node *known(const struct sim *sim, const struct cluster_view_node *seen) {
+    return sim_find(sim, seen->id);
+}
+
+// The nodes of a view, without regard to their order; false, with the reason, when one is not as it should be.
+static bool summarise_nodes(struct sim *sim, struct node *node, uint32_t *numbers, uint64_t *sum, char *why, size_t size) {
+    struct cluster_view_node seen, primary;
+    uint32_t cursor = 0, count = 0;
+    *sum = 0;
+    while (cluster_view_next(node->core, &cursor, &seen)) {
+        const struct node *peer = known(sim, &seen);
+        if (!peer || seen.flags & CLUSTER_NODE_HANDSHAKE) {
+            snprintf(why, size, "n%u still greets %s (%.8s)", node->index, seen.ip, seen.id);
+            return false;
+        }
+        bool failed = seen.flags & (CLUSTER_NODE_FAIL | CLUSTER_NODE_PFAIL);
+        if (failed == (peer->core != NULL)) {
+            snprintf(why, size, "n%u sees n%u as %s", node->index, peer->index, failed ? "failed" : "well");
+            return false;
+        }
+        numbers[seen.index] = peer->index;
+        uint64_t role = seen.flags & (CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA), of = UINT32_MAX;
+        if (seen.primary_index != CLUSTER_NO_INDEX && cluster_view_node_at(node->core, seen.primary_index, &primary)) {
+            const struct node *source = known(sim, &primary);
+            if (source) of = source->index;
+        }
+        // A replica's own config epoch means nothing: only a primary's is compared.
+        uint64_t epoch = role & CLUSTER_NODE_PRIMARY ? seen.config_epoch : 0;
+        *sum += mix(mix(mix(peer->index, role), of), epoch);
+        count++;
+    }
+    if (count == sim->count) return true;
+    snprintf(why, size, "n%u knows %u nodes of %u", node->index, count, sim->count);
+    return false;
+}
+
+static bool summarise(struct sim *sim, struct node *node, uint32_t *numbers, struct summary *summary, char *why,
+                      size_t size) {
+    struct cluster_view_status status;
+    cluster_view_status(node->core, &status);
+    if (!status.ok) {
+        snprintf(why, size, "n%u says the cluster is not ok (%u slots assigned, %u failed)", node->index,
+                 status.slots_assigned, status.slots_fail);
+        return false;
+    }
+    summary->epoch = status.current_epoch;
+    if (!summarise_nodes(sim, node, numbers, &summary->nodes, why, size)) return false;
+    const uint16_t *owners = cluster_view_owners(node->core);
+    summary->slots = 0;
+    for (uint32_t slot = 0; slot < CLUSTER_SLOTS; slot++) {
+        if (owners[slot] == CLUSTER_NO_INDEX) {
+            snprintf(why, size, "n%u knows no owner of slot %u", node->index, slot);
+            return false;
+        }
+        summary->slots = mix(summary->slots, numbers[owners[slot]]);
+    }
+    return true;
+}
+
+// Who disagrees about what, for the failure's text.
+static void explain(struct sim *sim, struct node *a, struct node *b, char *why, size_t size) {
+    const uint16_t *owners[2] = {cluster_view_owners(a->core), cluster_view_owners(b->core)};
+    for (uint32_t slot = 0; slot < CLUSTER_SLOTS; slot++) {
+        struct cluster_view_node one, two;
+        if (!cluster_view_node_at(a->core, owners[0][slot], &one) || !cluster_view_node_at(b->core, owners[1][slot], &two))
+            continue;
+        if (strcmp(one.id, two.id) == 0) continue;
+        const struct node *first = known(sim, &one), *second = known(sim, &two);
+        snprintf(why, size, "slot %u is n%d's for n%u, n%d's for n%u", slot, first ? (int)first->index : -1, a->index,
+                 second ? (int)second->index : -1, b->index);
+        return;
+    }
+    uint32_t cursor = 0;
+    struct cluster_view_node one, two;
+    while (cluster_view_next(a->core, &cursor, &one)) {
+        if (!cluster_view_find(b->core, bytes_of(one.id, CLUSTER_ID_SIZE), &two)) continue;
+        unsigned roles = CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA;
+        if ((one.flags & roles) == (two.flags & roles) &&
+            (one.config_epoch == two.config_epoch || one.flags & CLUSTER_NODE_REPLICA))
+            continue;
+        const struct node *peer = known(sim, &one);
+        snprintf(why, size, "n%d is a %s of config epoch %" PRIu64 " for n%u, a %s of %" PRIu64 " for n%u",
+                 peer ? (int)peer->index : -1, one.flags & CLUSTER_NODE_PRIMARY ? "primary" : "replica", one.config_epoch,
+                 a->index, two.flags & CLUSTER_NODE_PRIMARY ? "primary" : "replica", two.config_epoch, b->index);
+        return;
+    }
+    snprintf(why, size, "n%u and n%u see different primaries of the replicas", a->index, b->index);
+}
+
+bool check_settled(struct sim *sim, char *why, size_t size) {
+    struct node *first = NULL;
+    struct summary expected = {0};
+    uint32_t *numbers = mem_calloc(CLUSTER_NO_INDEX + 1, sizeof *numbers);
+    bool settled = true;
+    for (uint32_t i = 0; i < sim->count && settled; i++) {
+        struct node *node = &sim->nodes[i];
+        struct summary summary;
+        if (!node->core) continue;
+        settled = summarise(sim, node, numbers, &summary, why, size);
+        if (!settled) break;
+        if (!first) {
+            first = node;
+            expected = summary;
+        } else if (summary.slots != expected.slots || summary.nodes != expected.nodes) {
+            explain(sim, first, node, why, size);
+            settled = false;
+        } else if (summary.epoch != expected.epoch) {
+            snprintf(why, size, "n%u is in epoch %" PRIu64 ", n%u in %" PRIu64, first->index, expected.epoch, i,
+                     summary.epoch);
+            settled = false;
+        }
+    }
+    mem_free(numbers);
+    if (settled && !first) snprintf(why, size, "no node is alive");
+    return settled && first;
+}

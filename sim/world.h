@@ -1,0 +1,57 @@
+// world: virtual time. A heap of events, each with the moment (virtual microseconds since the run began) at which it
+// happens; the run is the loop that takes the earliest and lets it happen. One seed, one order of events, one outcome.
+//
+// Invariant: time never goes back; events of the same moment happen in the order in which they were planned.
+// Thread: one world belongs to one thread; worlds know nothing of each other.
+#ifndef SHOAL_SIM_WORLD_H
+#define SHOAL_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/prng.h"
+
+enum { MICROSECONDS_PER_MS = 1000 };
+
+struct event;
+typedef void event_handler(struct event *event);
+
+// What happens, to whom, and whatever else the handler wants to know. Lives in the world's pool.
+struct event {
+    event_handler *happen;
+    void *subject;
+    void *payload;
+    uint64_t stamp; // for the handler: a generation, a number, a flag
+};
+
+struct world {
+    uint64_t now; // microseconds
+    uint64_t steps;
+    struct heap events;
+    struct event *spare; // free events, chained through `subject`
+    struct event **blocks;
+    uint32_t block_count;
+    struct prng prng;
+};
+
+void world_init(struct world *world, uint64_t seed);
+void world_free(struct world *world);
+
+// Plans `happen` for the moment `at` (microseconds; a moment that has passed means now).
+void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload, uint64_t stamp);
+
+// Lets the earliest event happen. False when none is planned before or at `until`; time then is `until`.
+bool world_step(struct world *world, uint64_t until);
+
+// Uniform in [low, high].
+uint64_t world_between(struct world *world, uint64_t low, uint64_t high);
+
+// True in `percent` of the calls.
+bool world_chance(struct world *world, unsigned percent);
+
+static inline uint64_t world_ms(const struct world *world) {
+    return world->now / MICROSECONDS_PER_MS;
+}
+
+#endif
