@@ -72,8 +72,8 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed:
         item.failed = True
-        for one in list(servers.live)[:8]:
-            report.sections.append((f"log of {one} in {one.directory}", one.tail(25)))
+        for one in list(servers.live)[-8:]:
+            report.sections.append((f"log of {one} in {one.directory}", one.tail(12)))
 
 
 def pytest_collection_modifyitems(items):

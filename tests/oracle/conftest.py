@@ -10,15 +10,27 @@ class Pair:
     def __init__(self, yard, **directives):
         self.ours = yard.server(name="ours", **{**LIMITS, **directives})
         self.real = yard.redis(name="real", **{**LIMITS, **directives})
-        self.first = self.ours.client()
-        self.second = self.real.client()
 
     def reset(self):
-        """Both empty, with the configuration that sections may change as it was at the start."""
-        for client in (self.first, self.second):
-            client.call("FLUSHALL")
-            client.call("CONFIG", "RESETSTAT")
-            client.call("SLOWLOG", "RESET")
+        """Both empty and as configured at the start, whatever the test before this one left."""
+        if self.ours.process.poll() is not None:
+            self.ours.start()
+        for server in (self.ours, self.real):
+            with server.client() as client:
+                if client.reply("PING") != b"PONG":
+                    client.call("AUTH", "secret")
+                    client.call("CONFIG", "SET", "requirepass", "")
+                client.reply("CLIENT", "UNPAUSE")
+                client.reply("REPLICAOF", "NO", "ONE")
+                client.call("FLUSHALL")
+                client.call("CONFIG", "RESETSTAT")
+                client.call("SLOWLOG", "RESET")
+
+    def still_up(self):
+        """Fails the test in which the server under test ended."""
+        if self.ours.process.poll() is not None:
+            trouble = self.ours.tail(60)
+            raise AssertionError(f"the server ended with {self.ours.process.returncode}:\n{trouble}")
 
 
 @pytest.fixture(scope="module")

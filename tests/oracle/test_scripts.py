@@ -19,4 +19,5 @@ def cases():
 def test_replies_are_those_of_redis(pair, lenient, section, protocol):
     pair.reset()
     differences = script.run(section, protocol, pair.ours, pair.real, lenient)
+    pair.still_up()
     assert not differences, "\n".join(differences)
