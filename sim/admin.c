@@ -47,7 +47,8 @@ bool admin_replicate(struct sim *sim) {
     return true;
 }
 
-// -- moving slots ----------------------------------------------------------------------------------------------------
+// -- moving slots
+// ----------------------------------------------------------------------------------------------------
 
 enum move_step { MOVE_IMPORTING, MOVE_MIGRATING, MOVE_KEYS, MOVE_NODE_TO, MOVE_NODE_FROM, MOVE_DONE };
 
@@ -75,14 +76,17 @@ static void move_answered(void *context, struct node *node, bool ok, const char 
     move->step++;
     struct world *world = &move->sim->world;
     uint64_t most = move->step == MOVE_KEYS ? MOVE_KEYS_MAX_MS : STEP_PAUSE_MAX_MS;
-    world_plan(world, world->now + world_between(world, 0, most * MICROSECONDS_PER_MS), move_goes_on, move, NULL, 0);
+    world_plan(world, world->now + world_between(world, 0, most * MICROSECONDS_PER_MS), move_goes_on, move,
+               NULL, 0);
 }
 
 static bool move_keys(struct move *move) {
     struct node *from = &move->sim->nodes[move->from], *to = &move->sim->nodes[move->to];
     const struct network *network = &move->sim->network;
-    if (!node_awake(from) || !node_awake(to) || from->lives != move->from_life || to->lives != move->to_life) return false;
-    if (network_blocked(network, move->from, move->to) || network_blocked(network, move->to, move->from)) return false;
+    if (!node_awake(from) || !node_awake(to) || from->lives != move->from_life || to->lives != move->to_life)
+        return false;
+    if (network_blocked(network, move->from, move->to) || network_blocked(network, move->to, move->from))
+        return false;
     if (!bitset_test(from->keys, move->slot)) return true;
     bitset_clear(from->keys, move->slot);
     bitset_set(to->keys, move->slot);
@@ -104,7 +108,9 @@ static void move_goes_on(struct event *event) {
     switch (move->step) {
     case MOVE_IMPORTING: order_step(move, move->to, "IMPORTING", move->from); break;
     case MOVE_MIGRATING: order_step(move, move->from, "MIGRATING", move->to); break;
-    case MOVE_KEYS: move_answered(move, &move->sim->nodes[move->from], move_keys(move), "no connection"); break;
+    case MOVE_KEYS:
+        move_answered(move, &move->sim->nodes[move->from], move_keys(move), "no connection");
+        break;
     case MOVE_NODE_TO: order_step(move, move->to, "NODE", move->to); break;
     case MOVE_NODE_FROM: order_step(move, move->from, "NODE", move->to); break;
     case MOVE_DONE:
@@ -121,7 +127,8 @@ static void move_goes_on(struct event *event) {
 
 static void move_slots(struct sim *sim, uint32_t from, uint32_t to, uint32_t first, uint32_t last) {
     struct move *move = mem_alloc(sizeof *move);
-    *move = (struct move){sim, MOVE_IMPORTING, from, to, sim->nodes[from].lives, sim->nodes[to].lives, first, last};
+    *move = (struct move){sim, MOVE_IMPORTING, from, to, sim->nodes[from].lives, sim->nodes[to].lives, first,
+                          last};
     world_plan(&sim->world, sim->world.now, move_goes_on, move, NULL, 0);
 }
 
@@ -156,7 +163,8 @@ bool admin_reshard(struct sim *sim) {
     return true;
 }
 
-// -- forgetting and meeting ------------------------------------------------------------------------------------------
+// -- forgetting and meeting
+// ------------------------------------------------------------------------------------------
 
 static void order_meet(struct sim *sim, struct node *node, const struct node *whom) {
     char words[WORDS_MAX];
@@ -184,7 +192,8 @@ bool admin_forget(struct sim *sim) {
     return true;
 }
 
-// -- repairing -------------------------------------------------------------------------------------------------------
+// -- repairing
+// -------------------------------------------------------------------------------------------------------
 
 // Does `node` know `whom` by name, greetings aside?
 static bool knows(const struct node *node, const struct node *whom) {
@@ -194,7 +203,8 @@ static bool knows(const struct node *node, const struct node *whom) {
 }
 
 static void close_slots(struct sim *sim, struct node *node) {
-    const uint16_t *migrating = cluster_view_migrating(node->core), *importing = cluster_view_importing(node->core);
+    const uint16_t *migrating = cluster_view_migrating(node->core),
+                   *importing = cluster_view_importing(node->core);
     char words[WORDS_MAX];
     uint32_t closed = 0;
     for (uint32_t slot = 0; slot < CLUSTER_SLOTS && closed < REPAIRED_SLOTS_MAX; slot++) {

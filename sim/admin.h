@@ -16,8 +16,8 @@ bool admin_failover(struct sim *sim, const char *how);
 // Moves a few slots from one primary to another, both picked at random.
 bool admin_reshard(struct sim *sim);
 
-// Moves `slot` from its owner (as it sees itself) to `to`: importing, migrating, the keys, then the owners. Stops where a
-// step fails, leaving the slot open.
+// Moves `slot` from its owner (as it sees itself) to `to`: importing, migrating, the keys, then the owners.
+// Stops where a step fails, leaving the slot open.
 void admin_move_slot(struct sim *sim, uint32_t from, uint32_t to, uint32_t slot);
 
 // All others forget a replica; later it meets them again.

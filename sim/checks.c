@@ -25,7 +25,8 @@ enum {
     MAP_FIRST_SIZE = 64,
 };
 
-// -- a map of numbers ------------------------------------------------------------------------------------------------
+// -- a map of numbers
+// ------------------------------------------------------------------------------------------------
 
 static size_t map_place(const struct number_map *map, uint64_t key) {
     size_t i = (size_t)(key * 0x9e3779b97f4a7c15u >> 20) & (map->size - 1);
@@ -56,7 +57,8 @@ static void map_put(struct number_map *map, uint64_t key, uint64_t value) {
     map->places[place].value = value;
 }
 
-// -- what always holds -----------------------------------------------------------------------------------------------
+// -- what always holds
+// -----------------------------------------------------------------------------------------------
 
 void checks_init(struct checks *checks, uint32_t nodes) {
     *checks = (struct checks){0};
@@ -88,15 +90,18 @@ static void check_vote(struct sim *sim, struct node *node, uint32_t to, uint64_t
     struct checks *checks = &sim->checks;
     uint64_t before;
     if (map_get(&checks->votes, vote_key(epoch, node->index), &before)) {
-        sim_fail(sim, "one vote per epoch and voter: n%u voted in epoch %" PRIu64 " for n%" PRIu64 ", and now for n%u",
+        sim_fail(sim,
+                 "one vote per epoch and voter: n%u voted in epoch %" PRIu64 " for n%" PRIu64
+                 ", and now for n%u",
                  node->index, epoch, before, to);
         return;
     }
     map_put(&checks->votes, vote_key(epoch, node->index), to);
     sim_say(sim, "n%u votes for n%u in epoch %" PRIu64, node->index, to, epoch);
     if (checks->nodes[node->index].disk_vote_epoch < epoch)
-        sim_fail(sim, "persist then speak: n%u votes in epoch %" PRIu64 ", its disk knows votes up to %" PRIu64, node->index,
-                 epoch, checks->nodes[node->index].disk_vote_epoch);
+        sim_fail(sim,
+                 "persist then speak: n%u votes in epoch %" PRIu64 ", its disk knows votes up to %" PRIu64,
+                 node->index, epoch, checks->nodes[node->index].disk_vote_epoch);
 }
 
 void check_made(struct sim *sim, struct node *node, const struct cluster_message *message) {
@@ -105,13 +110,15 @@ void check_made(struct sim *sim, struct node *node, const struct cluster_message
     uint64_t epoch = read_u64(message->data + HEADER_CURRENT_EPOCH);
     uint64_t config_epoch = read_u64(message->data + HEADER_CONFIG_EPOCH);
     if (epoch < checked->epoch)
-        sim_fail(sim, "epochs never go back: n%u makes a message of epoch %" PRIu64 " after %" PRIu64, node->index, epoch,
-                 checked->epoch);
+        sim_fail(sim, "epochs never go back: n%u makes a message of epoch %" PRIu64 " after %" PRIu64,
+                 node->index, epoch, checked->epoch);
     checked->epoch = epoch;
-    if (!(read_u16(message->data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY) || config_epoch == checked->config_epoch) return;
+    if (!(read_u16(message->data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY) ||
+        config_epoch == checked->config_epoch)
+        return;
     if (config_epoch < checked->config_epoch)
-        sim_fail(sim, "epochs never go back: n%u claims config epoch %" PRIu64 " after %" PRIu64, node->index, config_epoch,
-                 checked->config_epoch);
+        sim_fail(sim, "epochs never go back: n%u claims config epoch %" PRIu64 " after %" PRIu64, node->index,
+                 config_epoch, checked->config_epoch);
     if (checked->config_epoch) sim_tell(sim, "n%u claims config epoch %" PRIu64, node->index, config_epoch);
     checked->config_epoch = config_epoch;
 }
@@ -129,12 +136,13 @@ void check_spoken(struct sim *sim, struct node *node, uint32_t to, const struct 
     case TYPE_PONG:
     case TYPE_MEET:
         if (config_epoch > checked->disk_config_epoch && read_u16(data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY)
-            sim_fail(sim, "persist then speak: n%u claims config epoch %" PRIu64 ", its disk knows %" PRIu64, node->index,
-                     config_epoch, checked->disk_config_epoch);
+            sim_fail(sim, "persist then speak: n%u claims config epoch %" PRIu64 ", its disk knows %" PRIu64,
+                     node->index, config_epoch, checked->disk_config_epoch);
         break;
     case TYPE_AUTH_REQUEST:
         if (epoch > checked->disk_epoch)
-            sim_fail(sim, "persist then speak: n%u asks for votes in epoch %" PRIu64 ", its disk knows %" PRIu64,
+            sim_fail(sim,
+                     "persist then speak: n%u asks for votes in epoch %" PRIu64 ", its disk knows %" PRIu64,
                      node->index, epoch, checked->disk_epoch);
         break;
     case TYPE_AUTH_ACK: check_vote(sim, node, to, epoch); break;
@@ -179,16 +187,17 @@ void check_promoted(struct sim *sim, struct node *node) {
         if (map_get(&checks->votes, vote_key(epoch, voter), &candidate)) votes += candidate == node->index;
     }
     if (votes < status.size / 2 + 1)
-        sim_fail(sim, "elections are won by majorities: n%u won epoch %" PRIu64 " with %u votes of %u", node->index, epoch,
-                 votes, status.size);
+        sim_fail(sim, "elections are won by majorities: n%u won epoch %" PRIu64 " with %u votes of %u",
+                 node->index, epoch, votes, status.size);
     if (map_get(&checks->winners, epoch, &other) && other != node->index)
-        sim_fail(sim, "one winner per epoch: n%u won epoch %" PRIu64 ", which n%" PRIu64 " had won", node->index, epoch,
-                 other);
+        sim_fail(sim, "one winner per epoch: n%u won epoch %" PRIu64 ", which n%" PRIu64 " had won",
+                 node->index, epoch, other);
     map_put(&checks->winners, epoch, node->index);
     checks->elections++;
 }
 
-// -- what holds once all is quiet ------------------------------------------------------------------------------------
+// -- what holds once all is quiet
+// ------------------------------------------------------------------------------------
 
 // A node's view in a form that can be compared: everything by the simulator's numbers.
 struct summary {
@@ -204,8 +213,10 @@ static const struct node *known(const struct sim *sim, const struct cluster_view
     return sim_find(sim, seen->id);
 }
 
-// The nodes of a view, without regard to their order; false, with the reason, when one is not as it should be.
-static bool summarise_nodes(struct sim *sim, struct node *node, uint32_t *numbers, uint64_t *sum, char *why, size_t size) {
+// The nodes of a view, without regard to their order; false, with the reason, when one is not as it should
+// be.
+static bool summarise_nodes(struct sim *sim, struct node *node, uint32_t *numbers, uint64_t *sum, char *why,
+                            size_t size) {
     struct cluster_view_node seen, primary;
     uint32_t cursor = 0, count = 0;
     *sum = 0;
@@ -222,7 +233,8 @@ static bool summarise_nodes(struct sim *sim, struct node *node, uint32_t *number
         }
         numbers[seen.index] = peer->index;
         uint64_t role = seen.flags & (CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA), of = UINT32_MAX;
-        if (seen.primary_index != CLUSTER_NO_INDEX && cluster_view_node_at(node->core, seen.primary_index, &primary)) {
+        if (seen.primary_index != CLUSTER_NO_INDEX &&
+            cluster_view_node_at(node->core, seen.primary_index, &primary)) {
             const struct node *source = known(sim, &primary);
             if (source) of = source->index;
         }
@@ -236,8 +248,8 @@ static bool summarise_nodes(struct sim *sim, struct node *node, uint32_t *number
     return false;
 }
 
-static bool summarise(struct sim *sim, struct node *node, uint32_t *numbers, struct summary *summary, char *why,
-                      size_t size) {
+static bool summarise(struct sim *sim, struct node *node, uint32_t *numbers, struct summary *summary,
+                      char *why, size_t size) {
     struct cluster_view_status status;
     cluster_view_status(node->core, &status);
     if (!status.ok) {
@@ -264,12 +276,13 @@ static void explain(struct sim *sim, struct node *a, struct node *b, char *why, 
     const uint16_t *owners[2] = {cluster_view_owners(a->core), cluster_view_owners(b->core)};
     for (uint32_t slot = 0; slot < CLUSTER_SLOTS; slot++) {
         struct cluster_view_node one, two;
-        if (!cluster_view_node_at(a->core, owners[0][slot], &one) || !cluster_view_node_at(b->core, owners[1][slot], &two))
+        if (!cluster_view_node_at(a->core, owners[0][slot], &one) ||
+            !cluster_view_node_at(b->core, owners[1][slot], &two))
             continue;
         if (strcmp(one.id, two.id) == 0) continue;
         const struct node *first = known(sim, &one), *second = known(sim, &two);
-        snprintf(why, size, "slot %u is n%d's for n%u, n%d's for n%u", slot, first ? (int)first->index : -1, a->index,
-                 second ? (int)second->index : -1, b->index);
+        snprintf(why, size, "slot %u is n%d's for n%u, n%d's for n%u", slot, first ? (int)first->index : -1,
+                 a->index, second ? (int)second->index : -1, b->index);
         return;
     }
     uint32_t cursor = 0;
@@ -282,8 +295,9 @@ static void explain(struct sim *sim, struct node *a, struct node *b, char *why, 
             continue;
         const struct node *peer = known(sim, &one);
         snprintf(why, size, "n%d is a %s of config epoch %" PRIu64 " for n%u, a %s of %" PRIu64 " for n%u",
-                 peer ? (int)peer->index : -1, one.flags & CLUSTER_NODE_PRIMARY ? "primary" : "replica", one.config_epoch,
-                 a->index, two.flags & CLUSTER_NODE_PRIMARY ? "primary" : "replica", two.config_epoch, b->index);
+                 peer ? (int)peer->index : -1, one.flags & CLUSTER_NODE_PRIMARY ? "primary" : "replica",
+                 one.config_epoch, a->index, two.flags & CLUSTER_NODE_PRIMARY ? "primary" : "replica",
+                 two.config_epoch, b->index);
         return;
     }
     snprintf(why, size, "n%u and n%u see different primaries of the replicas", a->index, b->index);
@@ -307,8 +321,8 @@ bool check_settled(struct sim *sim, char *why, size_t size) {
             explain(sim, first, node, why, size);
             settled = false;
         } else if (summary.epoch != expected.epoch) {
-            snprintf(why, size, "n%u is in epoch %" PRIu64 ", n%u in %" PRIu64, first->index, expected.epoch, i,
-                     summary.epoch);
+            snprintf(why, size, "n%u is in epoch %" PRIu64 ", n%u in %" PRIu64, first->index, expected.epoch,
+                     i, summary.epoch);
             settled = false;
         }
     }

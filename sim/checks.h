@@ -1,11 +1,12 @@
-// checks: what must always hold, looked at from outside: from what nodes put on the wire, what their disks hold, and what
-// their views say. Each look costs only what the step could have changed.
+// checks: what must always hold, looked at from outside: from what nodes put on the wire, what their disks
+// hold, and what their views say. Each look costs only what the step could have changed.
 //
 //  always   one vote per epoch and voter, restarts included
 //           a promotion outside of TAKEOVER has a majority of votes, and is the only one of its epoch
 //           a vote, a claim of an epoch or a request for votes is on disk before it is spoken
 //           the epochs of a node's messages never go back (its own config epoch not even over a restart)
-//  settled  one owner per slot; all views equal in nodes, roles, primaries, epochs and slots; nobody seen as failed;
+//  settled  one owner per slot; all views equal in nodes, roles, primaries, epochs and slots; nobody seen as
+//  failed;
 //           every node says that the cluster is ok
 //
 // Thread: belongs to its run's thread.
@@ -31,7 +32,7 @@ struct checked_node {
 struct number_map {
     struct {
         uint64_t key, value;
-    } *places;
+    } * places;
     size_t size, count;
 };
 
@@ -45,7 +46,8 @@ struct checks {
 void checks_init(struct checks *checks, uint32_t nodes);
 void checks_free(struct checks *checks);
 
-// A node made a message: what it says must not go back. (Held messages leave later than some that were made after them.)
+// A node made a message: what it says must not go back. (Held messages leave later than some that were made
+// after them.)
 void check_made(struct sim *sim, struct node *node, const struct cluster_message *message);
 
 // A node puts a message on the wire to the node `to`.
@@ -60,8 +62,8 @@ void check_started(struct sim *sim, struct node *node);
 // Its core said BECOME_PRIMARY.
 void check_promoted(struct sim *sim, struct node *node);
 
-// Do all living nodes agree on a healthy cluster? When not, `why` (size bytes) says what is in the way. Nodes that are
-// dead are to be seen as failed by all; `all_alive` says that there must be none.
+// Do all living nodes agree on a healthy cluster? When not, `why` (size bytes) says what is in the way. Nodes
+// that are dead are to be seen as failed by all; `all_alive` says that there must be none.
 bool check_settled(struct sim *sim, char *why, size_t size);
 
 #endif

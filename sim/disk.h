@@ -1,9 +1,9 @@
 // disk: where a node's nodes.conf survives it. A write takes time; it replaces the file whole or not at all.
 //
-// One write is under way at a time; a save asked for meanwhile waits, and the newest replaces what waited, as it says
-// more. A crash loses what was not written; a write under way may still have made it, unknown to the process. When the
-// machine dies, what was written without fsync may be lost too. A full disk writes nothing and says so.
-// Thread: belongs to its run's thread.
+// One write is under way at a time; a save asked for meanwhile waits, and the newest replaces what waited, as
+// it says more. A crash loses what was not written; a write under way may still have made it, unknown to the
+// process. When the machine dies, what was written without fsync may be lost too. A full disk writes nothing
+// and says so. Thread: belongs to its run's thread.
 #ifndef SHOAL_SIM_DISK_H
 #define SHOAL_SIM_DISK_H
 
@@ -25,9 +25,9 @@ struct disk {
     struct world *world;
     disk_written *written;
     void *context;
-    uint32_t slow_us;      // added to each write, up to
-    uint64_t steady_us;    // added to each write, exactly
-    uint32_t generation;   // of the process that writes
+    uint32_t slow_us;    // added to each write, up to
+    uint64_t steady_us;  // added to each write, exactly
+    uint32_t generation; // of the process that writes
     bool full;
     bool writing;
     bool writing_sync;

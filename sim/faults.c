@@ -26,7 +26,8 @@ struct trouble {
 static event_handler next_fault_comes;
 static event_handler trouble_ends;
 
-// -- ending ----------------------------------------------------------------------------------------------------------
+// -- ending
+// ----------------------------------------------------------------------------------------------------------
 
 void faults_part(struct sim *sim, const uint8_t *side, bool both, int by) {
     for (uint32_t from = 0; from < sim->count; from++)
@@ -74,7 +75,8 @@ static void trouble_ends(struct event *event) {
     mem_free(trouble);
 }
 
-// -- beginning -------------------------------------------------------------------------------------------------------
+// -- beginning
+// -------------------------------------------------------------------------------------------------------
 
 static uint32_t pick(struct sim *sim) {
     return (uint32_t)prng_below(&sim->world.prng, sim->count);
@@ -87,7 +89,8 @@ static uint64_t duration_ms(struct sim *sim) {
                                          : world_between(&sim->world, timeout, timeout * 4);
 }
 
-static struct trouble *begin(struct faults *faults, enum fault_kind kind, uint32_t index, uint64_t ms, uint32_t amount) {
+static struct trouble *begin(struct faults *faults, enum fault_kind kind, uint32_t index, uint64_t ms,
+                             uint32_t amount) {
     struct sim *sim = faults->sim;
     struct trouble *trouble = mem_alloc(sizeof *trouble);
     *trouble = (struct trouble){.faults = faults, .kind = kind, .index = index, .amount = amount};
@@ -110,7 +113,8 @@ static bool part(struct faults *faults, enum fault_kind kind) {
     uint32_t first = 0;
     while (!trouble->side[first])
         first++;
-    sim_say(sim, "%s for %" PRIu64 " ms around up to %u nodes, n%u among them", fault_names[kind], ms, wanted, first);
+    sim_say(sim, "%s for %" PRIu64 " ms around up to %u nodes, n%u among them", fault_names[kind], ms, wanted,
+            first);
     if (kind == FAULT_ONE_WAY && inverted)
         for (uint32_t i = 0; i < sim->count; i++)
             trouble->side[i] ^= 1;
@@ -180,14 +184,16 @@ static bool hurt_host(struct faults *faults, enum fault_kind kind) {
     struct disk *disk = &sim->nodes[index].disk;
     uint64_t ms = duration_ms(sim), timeout_us = sim->timeout_ms * MICROSECONDS_PER_MS;
     if (kind == FAULT_DELAY) {
-        amount = (uint32_t)world_between(&sim->world, 1000, world_chance(&sim->world, 80) ? timeout_us / 10 : timeout_us);
+        amount = (uint32_t)world_between(&sim->world, 1000,
+                                         world_chance(&sim->world, 80) ? timeout_us / 10 : timeout_us);
         host->slow_us += amount;
     } else if (kind == FAULT_LOSS) {
         if (host->loss) return false;
         amount = (uint32_t)world_between(&sim->world, 1, LOSS_MAX_PERCENT);
         host->loss = (uint8_t)amount;
     } else if (kind == FAULT_SLOW_DISK) {
-        amount = (uint32_t)world_between(&sim->world, 10000, world_chance(&sim->world, 80) ? timeout_us / 5 : timeout_us * 2);
+        amount = (uint32_t)world_between(&sim->world, 10000,
+                                         world_chance(&sim->world, 80) ? timeout_us / 5 : timeout_us * 2);
         disk->slow_us += amount;
     } else {
         if (disk->full) return false;
@@ -254,7 +260,7 @@ void faults_heal(struct faults *faults) {
     sim_say(faults->sim, "all troubles end");
     faults->active = false;
     LIST_EACH(entry, &faults->troubles)
-        undo(LIST_ENTRY(entry, struct trouble, node));
+    undo(LIST_ENTRY(entry, struct trouble, node));
     for (uint32_t i = 0; i < faults->sim->count; i++)
         node_start(&faults->sim->nodes[i]);
 }

@@ -1,5 +1,5 @@
-// links: a node's connections by the names under which its core knows them: outgoing ones by the peer's handle, inbound
-// ones by the number that the driver gave.
+// links: a node's connections by the names under which its core knows them: outgoing ones by the peer's
+// handle, inbound ones by the number that the driver gave.
 //
 // Invariant: a link's pointer is valid until the next links_add or links_remove of the same table.
 // Thread: belongs to its run's thread.

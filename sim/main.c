@@ -1,5 +1,6 @@
-// shoal-sim: runs the cluster protocol over many seeds, or plays scenarios. Seeds are shared out over --jobs processes;
-// results are printed in the order of the seeds, so that the output of the same command is the same.
+// shoal-sim: runs the cluster protocol over many seeds, or plays scenarios. Seeds are shared out over --jobs
+// processes; results are printed in the order of the seeds, so that the output of the same command is the
+// same.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ struct totals {
     uint64_t faults[FAULT_KINDS];
 };
 
-// -- one process ----------------------------------------------------------------------------------------------------
+// -- one process
+// ----------------------------------------------------------------------------------------------------
 
 static void write_all(int file, const void *data, size_t size) {
     const char *at = data;
@@ -61,7 +63,8 @@ static void work(const struct options *options, uint32_t job, int to) {
     }
 }
 
-// -- the printer -----------------------------------------------------------------------------------------------------
+// -- the printer
+// -----------------------------------------------------------------------------------------------------
 
 static void print_run(const struct options *options, const struct run_result *result) {
     if (options->quiet && !result->failed) return;
@@ -70,8 +73,8 @@ static void print_run(const struct options *options, const struct run_result *re
         faults += result->faults[i];
     printf("seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " messages, %" PRIu64 " faults, %" PRIu64
            " elections won, settled in %" PRIu64 " ms, trace %016" PRIx64 "%s\n",
-           result->seed, result->steps, result->messages, faults, result->elections, result->settle_ms, result->hash,
-           result->failed ? ", FAILED" : "");
+           result->seed, result->steps, result->messages, faults, result->elections, result->settle_ms,
+           result->hash, result->failed ? ", FAILED" : "");
     fflush(stdout);
 }
 
@@ -100,10 +103,10 @@ static void print_totals(const struct options *options, const struct totals *tot
     double cpu = seconds_of(own.ru_utime) + seconds_of(own.ru_stime) + seconds_of(children.ru_utime) +
                  seconds_of(children.ru_stime);
     long memory = own.ru_maxrss > children.ru_maxrss ? own.ru_maxrss : children.ru_maxrss;
-    printf("%u nodes, %" PRIu64 " seeds of %u virtual minutes: %" PRIu64 " steps, %" PRIu64 " messages (%" PRIu64
-           " MB), %" PRIu64 " saves, %" PRIu64 " elections won\n",
-           options->nodes, totals->runs, options->minutes, totals->steps, totals->messages, totals->bytes >> 20,
-           totals->saves, totals->elections);
+    printf("%u nodes, %" PRIu64 " seeds of %u virtual minutes: %" PRIu64 " steps, %" PRIu64
+           " messages (%" PRIu64 " MB), %" PRIu64 " saves, %" PRIu64 " elections won\n",
+           options->nodes, totals->runs, options->minutes, totals->steps, totals->messages,
+           totals->bytes >> 20, totals->saves, totals->elections);
     printf("faults tried:");
     uint64_t sum = 0;
     for (int i = 0; i < FAULT_KINDS; i++) {
@@ -118,7 +121,8 @@ static void print_totals(const struct options *options, const struct totals *tot
     printf("%" PRIu64 " seeds passed, %" PRIu64 " failed\n", totals->runs - totals->failed, totals->failed);
 }
 
-// -- all processes ---------------------------------------------------------------------------------------------------
+// -- all processes
+// ---------------------------------------------------------------------------------------------------
 
 static bool collect(const struct options *options, int from, uint64_t seed, struct totals *totals) {
     struct run_result result;
@@ -188,7 +192,8 @@ static int run_seeds(const struct options *options) {
         run_here(options, &totals);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    print_totals(options, &totals, (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+    print_totals(options, &totals,
+                 (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
     return totals.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -1,6 +1,7 @@
 #include "sim/network.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -21,8 +22,8 @@ static void write_address(struct network *network, uint32_t node) {
              (node + 1) & 0xff);
 }
 
-void network_init(struct network *network, struct world *world, uint32_t count, const struct network_sink *sink,
-                  void *context) {
+void network_init(struct network *network, struct world *world, uint32_t count,
+                  const struct network_sink *sink, void *context) {
     *network = (struct network){.world = world, .sink = sink, .context = context, .count = count};
     network->hosts = mem_calloc(count, sizeof *network->hosts);
     network->blocks = mem_calloc((size_t)count * count, 1);
@@ -51,7 +52,12 @@ void network_block(struct network *network, uint32_t from, uint32_t to, int by) 
     network->blocks[(uint64_t)from * network->count + to] += (uint8_t)by;
 }
 
-// -- the life of a connection ----------------------------------------------------------------------------------------
+void network_unblock_all(struct network *network) {
+    memset(network->blocks, 0, (size_t)network->count * network->count);
+}
+
+// -- the life of a connection
+// ----------------------------------------------------------------------------------------
 
 static void drop_waiting(struct connection *connection, int side) {
     while (connection->first[side]) {
@@ -90,7 +96,8 @@ void network_free(struct network *network) {
     *network = (struct network){0};
 }
 
-static void plan(struct connection *connection, uint64_t at, event_handler *handler, struct cluster_message *message, int side) {
+static void plan(struct connection *connection, uint64_t at, event_handler *handler,
+                 struct cluster_message *message, int side) {
     connection->under_way++;
     world_plan(connection->network->world, at, handler, connection, message, (uint64_t)side);
 }
@@ -126,9 +133,11 @@ static bool frozen(const struct connection *connection, uint32_t node) {
     return host->running && host->frozen_until > connection->network->world->now;
 }
 
-// -- connecting ------------------------------------------------------------------------------------------------------
+// -- connecting
+// ------------------------------------------------------------------------------------------------------
 
-struct connection *network_connect(struct network *network, uint32_t from, const char *address, uint32_t link) {
+struct connection *network_connect(struct network *network, uint32_t from, const char *address,
+                                   uint32_t link) {
     int to = network_find(network, address);
     struct connection *connection = mem_calloc(1, sizeof *connection);
     connection->network = network;
@@ -150,7 +159,8 @@ struct connection *network_connect(struct network *network, uint32_t from, const
 
 static void connect_again(struct connection *connection) {
     uint64_t now = connection->network->world->now;
-    uint64_t wait = (uint64_t)1000 * MICROSECONDS_PER_MS << (connection->retries[0] < 6 ? connection->retries[0] : 6);
+    uint64_t wait = (uint64_t)1000 * MICROSECONDS_PER_MS
+                    << (connection->retries[0] < 6 ? connection->retries[0] : 6);
     connection->retries[0]++;
     uint64_t last = connection->began + (uint64_t)NETWORK_CONNECT_MAX_MS * MICROSECONDS_PER_MS;
     if (now + wait > last)
@@ -208,7 +218,8 @@ static void answer_arrives(struct event *event) {
     destroy_if_over(connection);
 }
 
-// -- data ------------------------------------------------------------------------------------------------------------
+// -- data
+// ------------------------------------------------------------------------------------------------------------
 
 static void send(struct connection *connection, int side, struct cluster_message *message) {
     struct network *network = connection->network;
@@ -253,7 +264,8 @@ static void end_is_noticed(struct event *event) {
 
 void network_close(struct connection *connection, int side) {
     if (connection->end[side] == END_CLOSED) return;
-    bool tell = connection->end[!side] != END_CLOSED && connection->network->hosts[connection->node[side]].up &&
+    bool tell = connection->end[!side] != END_CLOSED &&
+                connection->network->hosts[connection->node[side]].up &&
                 (connection->end[side] == END_OPEN || connection->end[!side] == END_OPEN);
     connection->end[side] = END_CLOSED;
     if (tell) send(connection, side, NULL);
@@ -287,7 +299,8 @@ static void take(struct connection *connection, int side, struct cluster_message
     network->sink->closed(network->context, node, connection, receiver);
 }
 
-// When it is worth trying again to hand over what waits: when the receiver thaws, or after the sender's pause.
+// When it is worth trying again to hand over what waits: when the receiver thaws, or after the sender's
+// pause.
 static uint64_t next_try(struct connection *connection, int side) {
     const struct network *network = connection->network;
     uint64_t now = network->world->now;
@@ -363,7 +376,8 @@ static void retry_waiting(struct event *event) {
     destroy_if_over(connection);
 }
 
-// -- hosts -----------------------------------------------------------------------------------------------------------
+// -- hosts
+// -----------------------------------------------------------------------------------------------------------
 
 void network_process_dies(struct network *network, uint32_t node, bool host_too) {
     struct host *host = &network->hosts[node];

@@ -1,9 +1,9 @@
 // network: hosts, and connections that behave as TCP does.
 //
-// Bytes of one direction arrive in order or not at all. A lost segment is not lost data: it comes late, and holds up
-// what follows it. Where a path is blocked, data waits and is tried again, ever less often. A process that dies closes
-// its connections and its host refuses new ones; a host that dies says nothing at all. What happens is told to the
-// sink, at the moment at which the process would see it.
+// Bytes of one direction arrive in order or not at all. A lost segment is not lost data: it comes late, and
+// holds up what follows it. Where a path is blocked, data waits and is tried again, ever less often. A
+// process that dies closes its connections and its host refuses new ones; a host that dies says nothing at
+// all. What happens is told to the sink, at the moment at which the process would see it.
 //
 // Invariant: a connection lives as long as one end is open or something of it is under way.
 // Thread: belongs to its run's thread.
@@ -18,12 +18,12 @@
 #include "sim/world.h"
 
 enum {
-    NETWORK_QUEUE_MAX = 512,       // messages of a direction under way or waiting; more cut the connection
-    NETWORK_RETRY_FIRST_MS = 200,  // a segment without an answer is sent again after this, doubling,
-    NETWORK_RETRY_MAX_MS = 6400,   // at most after this
+    NETWORK_QUEUE_MAX = 512,         // messages of a direction under way or waiting; more cut the connection
+    NETWORK_RETRY_FIRST_MS = 200,    // a segment without an answer is sent again after this, doubling,
+    NETWORK_RETRY_MAX_MS = 6400,     // at most after this
     NETWORK_CONNECT_MAX_MS = 127000, // a connection attempt without any answer ends after this
-    NETWORK_HOP_MIN_US = 80,       // a message's way through a healthy network takes this to
-    NETWORK_HOP_MAX_US = 900,      // this
+    NETWORK_HOP_MIN_US = 80,         // a message's way through a healthy network takes this to
+    NETWORK_HOP_MAX_US = 900,        // this
 };
 
 enum network_end { END_CLOSED, END_CONNECTING, END_OPEN };
@@ -49,17 +49,18 @@ struct network_sink {
     void (*connected)(void *context, uint32_t node, struct connection *connection);
     void (*refused)(void *context, uint32_t node, struct connection *connection);
     void (*closed)(void *context, uint32_t node, struct connection *connection, int side);
-    void (*arrived)(void *context, uint32_t node, struct connection *connection, int side, struct cluster_message *message);
+    void (*arrived)(void *context, uint32_t node, struct connection *connection, int side,
+                    struct cluster_message *message);
 };
 
 struct host {
     char address[16];
-    bool up;               // the machine
-    bool running;          // the process on it
-    uint16_t renamed;      // how often it changed its address
-    uint64_t frozen_until; // the process sees nothing before this moment
-    uint32_t slow_us;      // added to each message from or to it, up to
-    uint8_t loss;          // percent of its messages that are lost at first
+    bool up;                         // the machine
+    bool running;                    // the process on it
+    uint16_t renamed;                // how often it changed its address
+    uint64_t frozen_until;           // the process sees nothing before this moment
+    uint32_t slow_us;                // added to each message from or to it, up to
+    uint8_t loss;                    // percent of its messages that are lost at first
     struct list_node connections[2]; // by side
 };
 
@@ -74,11 +75,11 @@ struct network {
     bool closing; // the run is over: what is under way goes nowhere
 };
 
-void network_init(struct network *network, struct world *world, uint32_t count, const struct network_sink *sink,
-                  void *context);
+void network_init(struct network *network, struct world *world, uint32_t count,
+                  const struct network_sink *sink, void *context);
 
-// Ends all connections, telling nobody; what is under way goes nowhere. When the world has no more events, all
-// connections are gone.
+// Ends all connections, telling nobody; what is under way goes nowhere. When the world has no more events,
+// all connections are gone.
 void network_close_all(struct network *network);
 
 void network_free(struct network *network);
@@ -92,15 +93,19 @@ int network_find(const struct network *network, const char *address);
 // Blocks (by 1) or unblocks (by -1) the way from one host to another; faults add up.
 void network_block(struct network *network, uint32_t from, uint32_t to, int by);
 
+void network_unblock_all(struct network *network);
+
 static inline bool network_blocked(const struct network *network, uint32_t from, uint32_t to) {
     return network->blocks[(uint64_t)from * network->count + to] != 0;
 }
 
-// Starts to connect to `address`; the sink hears how it went. The connection stays valid until the owner of side 0 closes
-// it, or the sink was told that it was refused or closed.
-struct connection *network_connect(struct network *network, uint32_t from, const char *address, uint32_t link);
+// Starts to connect to `address`; the sink hears how it went. The connection stays valid until the owner of
+// side 0 closes it, or the sink was told that it was refused or closed.
+struct connection *network_connect(struct network *network, uint32_t from, const char *address,
+                                   uint32_t link);
 
-// Sends from `side`; retains the message. Cuts the connection when its queue is full. The sink is not called from here.
+// Sends from `side`; retains the message. Cuts the connection when its queue is full. The sink is not called
+// from here.
 void network_send(struct connection *connection, int side, struct cluster_message *message);
 
 // Breaks the connection in the middle: both ends hear of it.

@@ -47,7 +47,8 @@ static event_handler forged_vote_comes;
 static disk_written file_written;
 static void act(struct node *node, const struct cluster_action *action, const struct cluster_event *cause);
 
-// -- clocks ----------------------------------------------------------------------------------------------------------
+// -- clocks
+// ----------------------------------------------------------------------------------------------------------
 
 static uint64_t node_now_us(const struct node *node) {
     uint64_t passed = node->sim->world.now - node->clock.since_us;
@@ -76,7 +77,8 @@ static uint64_t world_time_of(const struct node *node, uint64_t ms) {
     return node->sim->world.now + wait * 1000000 / (uint64_t)(1000000 + node->clock.drift_ppm) + 1;
 }
 
-// -- stepping --------------------------------------------------------------------------------------------------------
+// -- stepping
+// --------------------------------------------------------------------------------------------------------
 
 bool node_awake(const struct node *node) {
     return node->core && node->sim->network.hosts[node->index].frozen_until <= node->sim->world.now;
@@ -119,7 +121,8 @@ static void tick_comes(struct event *event) {
     node_step(node, &tick);
 }
 
-// -- sending ---------------------------------------------------------------------------------------------------------
+// -- sending
+// ---------------------------------------------------------------------------------------------------------
 
 static struct link *find_link(struct node *node, struct cluster_link name) {
     return name.node ? links_find(&node->outgoing, name.node) : links_find(&node->inbound, name.inbound);
@@ -134,7 +137,8 @@ static unsigned message_type(const struct cluster_message *message) {
 }
 
 // BROKEN_WINS_ALONE: whoever is asked for a vote has given it already.
-static void forge_vote(struct node *node, const struct link *link, uint32_t voter, const struct cluster_message *request) {
+static void forge_vote(struct node *node, const struct link *link, uint32_t voter,
+                       const struct cluster_message *request) {
     struct message_pool *pool = message_pool_create();
     struct cluster_message *vote = message_create(pool, request->size);
     message_pool_destroy(pool);
@@ -202,7 +206,8 @@ static void send(struct node *node, const struct cluster_action *action) {
                                   .message = cluster_message_retain(action->send.message)});
 }
 
-// -- orders ----------------------------------------------------------------------------------------------------------
+// -- orders
+// ----------------------------------------------------------------------------------------------------------
 
 // Tells the outcome of an order and forgets it.
 static void conclude(struct node *node, uint64_t number, bool ok, const char *text) {
@@ -247,7 +252,8 @@ void node_order(struct node *node, const char *words, order_outcome *outcome, vo
 static size_t split_words(char *words, struct bytes *arguments) {
     size_t count = 0;
     char *rest = NULL;
-    for (char *word = strtok_r(words, " ", &rest); word && count < ORDER_WORDS_MAX; word = strtok_r(NULL, " ", &rest))
+    for (char *word = strtok_r(words, " ", &rest); word && count < ORDER_WORDS_MAX;
+         word = strtok_r(NULL, " ", &rest))
         arguments[count++] = bytes_from_string(word);
     return count;
 }
@@ -279,7 +285,8 @@ static void order_comes(struct event *event) {
     mem_free(words);
 }
 
-// -- links -----------------------------------------------------------------------------------------------------------
+// -- links
+// -----------------------------------------------------------------------------------------------------------
 
 static void forget_link(struct node *node, struct link *link, bool inbound) {
     link->connection->link[side_of(inbound)] = 0;
@@ -313,7 +320,8 @@ static void tell_link(struct node *node, enum cluster_event_kind kind, struct cl
 }
 
 static struct cluster_link name_of(const struct connection *connection, int side) {
-    return side ? (struct cluster_link){.inbound = connection->link[1]} : (struct cluster_link){.node = connection->link[0]};
+    return side ? (struct cluster_link){.inbound = connection->link[1]}
+                : (struct cluster_link){.node = connection->link[0]};
 }
 
 static void on_connected(void *context, uint32_t index, struct connection *connection) {
@@ -359,7 +367,8 @@ static void on_arrived(void *context, uint32_t index, struct connection *connect
 
 const struct network_sink node_network_sink = {on_connected, on_refused, on_closed, on_arrived};
 
-// -- saving ----------------------------------------------------------------------------------------------------------
+// -- saving
+// ----------------------------------------------------------------------------------------------------------
 
 static void save(struct node *node, uint64_t number, bool sync) {
     struct buffer text = BUFFER_EMPTY;
@@ -394,12 +403,14 @@ static struct held_send *pop_held(struct node *node) {
 static void release_held(struct node *node, uint64_t number, bool ok) {
     while (node->first_held && node->first_held->save <= number) {
         struct held_send *held = pop_held(node);
-        struct link *link = held->message ? links_find(held->inbound ? &node->inbound : &node->outgoing, held->name) : NULL;
+        struct link *link =
+            held->message ? links_find(held->inbound ? &node->inbound : &node->outgoing, held->name) : NULL;
         if (link && link->serial == held->serial) {
             link->held--;
             if (ok || held->save == 0) speak(node, link, held->inbound, held->message);
         }
-        if (!held->message) conclude(node, held->order, ok && held->ok, ok ? held->text : "ERR the save failed");
+        if (!held->message)
+            conclude(node, held->order, ok && held->ok, ok ? held->text : "ERR the save failed");
         free_held(held);
     }
 }
@@ -422,7 +433,8 @@ static void saved_comes(struct event *event) {
     release_held(node, saved.saved.number, saved.saved.ok);
 }
 
-// -- what the core wants done ----------------------------------------------------------------------------------------
+// -- what the core wants done
+// ----------------------------------------------------------------------------------------
 
 static void become_primary(struct node *node, const struct cluster_event *cause) {
     bool was_replica = node->replication.source >= 0;
@@ -466,13 +478,15 @@ static void act(struct node *node, const struct cluster_action *action, const st
         node->replication.paused = false;
         break;
     case CLUSTER_ACTION_NOTE:
-        if (action->note.level >= LOG_NOTICE || sim->trace.echo) sim_say(sim, "n%u: %s", node->index, action->note.text);
+        if (action->note.level >= LOG_NOTICE || sim->trace.echo)
+            sim_say(sim, "n%u: %s", node->index, action->note.text);
         break;
     case CLUSTER_ACTION_OUTCOME: take_outcome(node, action); break;
     }
 }
 
-// -- life and death --------------------------------------------------------------------------------------------------
+// -- life and death
+// --------------------------------------------------------------------------------------------------
 
 void node_init(struct node *node, struct sim *sim, uint32_t index) {
     *node = (struct node){.sim = sim, .index = index};
@@ -520,8 +534,8 @@ bool node_start(struct node *node) {
         file->size = 0;
         buffer_append_bytes(file, buffer_bytes(&node->first_file));
     }
-    node->core = cluster_create(&node->config, buffer_bytes(file), prng_next(&sim->world.prng), node_now(node),
-                                node_unix_now(node), &error);
+    node->core = cluster_create(&node->config, buffer_bytes(file), prng_next(&sim->world.prng),
+                                node_now(node), node_unix_now(node), &error);
     if (!node->core) {
         sim_fail(sim, "a node starts from its own file: n%u says %s", node->index, buffer_string(&error));
         buffer_free(&error);

@@ -1,8 +1,8 @@
-// node: one virtual node: the driver of a cluster core over the virtual network, disk and clock. Keeps the driver's law
-// of cluster/cluster.h, except where --break says not to.
+// node: one virtual node: the driver of a cluster core over the virtual network, disk and clock. Keeps the
+// driver's law of cluster/cluster.h, except where --break says not to.
 //
-// Invariant: core is NULL exactly while the process is dead. A step is never begun inside another one of the same node.
-// Thread: belongs to its run's thread.
+// Invariant: core is NULL exactly while the process is dead. A step is never begun inside another one of the
+// same node. Thread: belongs to its run's thread.
 #ifndef SHOAL_SIM_NODE_H
 #define SHOAL_SIM_NODE_H
 
@@ -18,8 +18,8 @@
 enum {
     NODE_PORT = 6379,
     NODE_BUS_PORT = 16379,
-    NODE_ORDERS_MAX = 4096,     // orders that wait for their outcome
-    NODE_WRITES_PER_MS = 100,   // bytes that a primary's stream grows by
+    NODE_ORDERS_MAX = 4096,       // orders that wait for their outcome
+    NODE_WRITES_PER_MS = 100,     // bytes that a primary's stream grows by
     NODE_REPL_TIMEOUT_MS = 60000, // a silent replication link breaks after this
 };
 
@@ -44,8 +44,8 @@ struct node_clock {
 struct replication {
     int source; // index of the node it follows, -1 for a primary
     bool linked;
-    bool synchronised;       // its data came from this source at some time
-    bool paused;             // a manual failover holds clients' writes
+    bool synchronised; // its data came from this source at some time
+    bool paused;       // a manual failover holds clients' writes
     uint64_t offset;
     uint64_t advanced_us;    // the world's time of `offset`
     uint64_t heard_us;       // the world's time when the source was last heard
@@ -70,8 +70,8 @@ struct node {
     struct pending_order *orders;
     uint32_t order_count;
     uint64_t tick_us; // when the next tick is planned, 0 = none
-    bool is_primary; // as the core said last
-    bool taken_over; // the last promotion was a TAKEOVER
+    bool is_primary;  // as the core said last
+    bool taken_over;  // the last promotion was a TAKEOVER
     uint64_t owners_version;
     struct replication replication;
     uint8_t keys[CLUSTER_SLOTS / 8]; // the slots that have keys here
@@ -89,7 +89,8 @@ bool node_start(struct node *node);
 // Ends the process at once: what was not saved is lost.
 void node_kill(struct node *node, bool machine_too);
 
-// Hands an event to the core (its times are filled in) and carries out what it wants done. Not from inside a step.
+// Hands an event to the core (its times are filled in) and carries out what it wants done. Not from inside a
+// step.
 void node_step(struct node *node, struct cluster_event *event);
 
 // The process sees nothing for `ms`.
@@ -100,7 +101,8 @@ uint64_t node_now(const struct node *node);
 uint64_t node_unix_now(const struct node *node);
 void node_set_drift(struct node *node, int64_t ppm);
 
-// Gives the words (with spaces between them) as CLUSTER words; `outcome` may be NULL. Happens as an event of its own.
+// Gives the words (with spaces between them) as CLUSTER words; `outcome` may be NULL. Happens as an event of
+// its own.
 void node_order(struct node *node, const char *words, order_outcome *outcome, void *context);
 
 // Is it alive and awake?

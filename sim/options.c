@@ -9,29 +9,27 @@
 enum { DEFAULT_NODES = 6, DEFAULT_REPLICAS = 1, DEFAULT_MINUTES = 10, DEFAULT_TIMEOUT_MS = 15000 };
 
 const char *const fault_names[FAULT_KINDS] = {
-    [FAULT_DELAY] = "delay",       [FAULT_LOSS] = "loss",         [FAULT_CUT] = "cut",
-    [FAULT_PARTITION] = "partition", [FAULT_ONE_WAY] = "one-way", [FAULT_CRASH] = "crash",
-    [FAULT_HOST_DEATH] = "host-death", [FAULT_FREEZE] = "freeze", [FAULT_MOVE] = "move",
-    [FAULT_DRIFT] = "drift",       [FAULT_JUMP] = "jump",         [FAULT_SLOW_DISK] = "slow-disk",
-    [FAULT_FULL_DISK] = "full-disk",
-    [FAULT_FAILOVER] = "failover", [FAULT_FORCE] = "force",       [FAULT_TAKEOVER] = "takeover",
-    [FAULT_RESHARD] = "reshard",   [FAULT_FORGET] = "forget",     [FAULT_REPLICATE] = "replicate",
+    [FAULT_DELAY] = "delay",           [FAULT_LOSS] = "loss",         [FAULT_CUT] = "cut",
+    [FAULT_PARTITION] = "partition",   [FAULT_ONE_WAY] = "one-way",   [FAULT_CRASH] = "crash",
+    [FAULT_HOST_DEATH] = "host-death", [FAULT_FREEZE] = "freeze",     [FAULT_MOVE] = "move",
+    [FAULT_DRIFT] = "drift",           [FAULT_JUMP] = "jump",         [FAULT_SLOW_DISK] = "slow-disk",
+    [FAULT_FULL_DISK] = "full-disk",   [FAULT_FAILOVER] = "failover", [FAULT_FORCE] = "force",
+    [FAULT_TAKEOVER] = "takeover",     [FAULT_RESHARD] = "reshard",   [FAULT_FORGET] = "forget",
+    [FAULT_REPLICATE] = "replicate",
 };
 
 const char *const broken_law_names[BROKEN_LAWS] = {
-    [BROKEN_NOTHING] = "nothing",
-    [BROKEN_SPEAKS_BEFORE_SAVE] = "speaks-before-save",
-    [BROKEN_FORGETS_FILE] = "forgets-file",
-    [BROKEN_RESTORES_OLD_FILE] = "restores-old-file",
-    [BROKEN_VOTES_TWICE] = "votes-twice",
-    [BROKEN_WINS_ALONE] = "wins-alone",
+    [BROKEN_NOTHING] = "nothing",           [BROKEN_SPEAKS_BEFORE_SAVE] = "speaks-before-save",
+    [BROKEN_FORGETS_FILE] = "forgets-file", [BROKEN_RESTORES_OLD_FILE] = "restores-old-file",
+    [BROKEN_VOTES_TWICE] = "votes-twice",   [BROKEN_WINS_ALONE] = "wins-alone",
     [BROKEN_STAYS_DEAF] = "stays-deaf",
 };
 
 void options_usage(FILE *to) {
     fputs("usage: shoal-sim [options]\n"
           "\n"
-          "Runs the cluster protocol over a virtual network, clock and disk, makes trouble, and checks what must hold.\n"
+          "Runs the cluster protocol over a virtual network, clock and disk, makes trouble, and checks what "
+          "must hold.\n"
           "\n"
           "  --nodes N           nodes of the cluster (6)\n"
           "  --replicas R        replicas of each primary (1)\n"
@@ -43,14 +41,16 @@ void options_usage(FILE *to) {
           to);
     for (int i = 0; i < FAULT_KINDS; i++)
         fprintf(to, " %s%s", fault_names[i], i == FAULT_KINDS / 2 ? "\n                     " : "");
-    fputs("\n"
-          "  --scenario FILE     run a scenario and compare with its transcript; may be repeated\n"
-          "  --record            write the transcripts of the scenarios into their files instead of comparing\n"
-          "  --trace             print every line of the trace, messages included\n"
-          "  --jobs N            processes to run seeds in (1)\n"
-          "  --quiet             no line per seed\n"
-          "  --break LAW         break the driver's law on purpose (the checkers must notice):\n                     ",
-          to);
+    fputs(
+        "\n"
+        "  --scenario FILE     run a scenario and compare with its transcript; may be repeated\n"
+        "  --record            write the transcripts of the scenarios into their files instead of comparing\n"
+        "  --trace             print every line of the trace, messages included\n"
+        "  --jobs N            processes to run seeds in (1)\n"
+        "  --quiet             no line per seed\n"
+        "  --break LAW         break the driver's law on purpose (the checkers must notice):\n               "
+        "      ",
+        to);
     for (int i = 0; i < BROKEN_LAWS; i++)
         fprintf(to, " %s", broken_law_names[i]);
     fputs("\n", to);
@@ -87,7 +87,8 @@ static bool parse_faults(const char *text, uint32_t *faults) {
 
 static bool parse_number(const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *value) {
     if (number_parse_unsigned(bytes_from_string(text), value) && *value >= low && *value <= high) return true;
-    fprintf(stderr, "shoal-sim: %s wants a number from %" PRIu64 " to %" PRIu64 ", not %s\n", name, low, high, text);
+    fprintf(stderr, "shoal-sim: %s wants a number from %" PRIu64 " to %" PRIu64 ", not %s\n", name, low, high,
+            text);
     return false;
 }
 
@@ -153,7 +154,8 @@ bool options_parse(struct options *options, int argc, char **argv) {
         } else if (strcmp(argv[i], "--record") == 0) {
             options->record = true;
         } else if (i + 1 == argc) {
-            fprintf(stderr, "shoal-sim: %s: no such option, or its value is missing (--help lists them)\n", argv[i]);
+            fprintf(stderr, "shoal-sim: %s: no such option, or its value is missing (--help lists them)\n",
+                    argv[i]);
             return false;
         } else {
             if (!parse_option(options, argv[i], argv[i + 1])) return false;
@@ -177,7 +179,9 @@ static void print_faults(FILE *to, uint32_t faults) {
 }
 
 void options_print_replay(FILE *to, const struct options *options, uint64_t seed) {
-    fprintf(to, "build/bin/shoal-sim --nodes %u --replicas %u --minutes %u --node-timeout %u --seed %" PRIu64 " --faults ",
+    fprintf(to,
+            "build/bin/shoal-sim --nodes %u --replicas %u --minutes %u --node-timeout %u --seed %" PRIu64
+            " --faults ",
             options->nodes, options->replicas, options->minutes, options->timeout_ms, seed);
     print_faults(to, options->faults);
     if (options->broken) fprintf(to, " --break %s", broken_law_names[options->broken]);

@@ -8,25 +8,25 @@
 
 // Troubles that the run makes. The names (fault_names) are what --faults takes.
 enum fault_kind {
-    FAULT_DELAY,           // a host's messages are late
-    FAULT_LOSS,            // segments are lost and sent again
-    FAULT_CUT,             // established connections break
-    FAULT_PARTITION,       // two groups of hosts don't hear each other
-    FAULT_ONE_WAY,         // one group doesn't hear the other
-    FAULT_CRASH,           // the process dies; connections to it are refused; it restarts later
-    FAULT_HOST_DEATH,      // the machine dies silently; it restarts later
-    FAULT_FREEZE,          // the process stands still for a while
-    FAULT_MOVE,            // crash, and restart on another address
-    FAULT_DRIFT,           // a clock runs fast or slow
-    FAULT_JUMP,            // the time of day jumps
-    FAULT_SLOW_DISK,       // saves take long
-    FAULT_FULL_DISK,       // saves fail
-    FAULT_FAILOVER,        // an administrator asks a replica to take over, kindly,
-    FAULT_FORCE,           // without its primary's consent,
-    FAULT_TAKEOVER,        // without anybody's consent
-    FAULT_RESHARD,         // moves slots from a primary to another
-    FAULT_FORGET,          // removes a replica from the cluster and lets it meet the others again
-    FAULT_REPLICATE,       // gives a replica another primary
+    FAULT_DELAY,      // a host's messages are late
+    FAULT_LOSS,       // segments are lost and sent again
+    FAULT_CUT,        // established connections break
+    FAULT_PARTITION,  // two groups of hosts don't hear each other
+    FAULT_ONE_WAY,    // one group doesn't hear the other
+    FAULT_CRASH,      // the process dies; connections to it are refused; it restarts later
+    FAULT_HOST_DEATH, // the machine dies silently; it restarts later
+    FAULT_FREEZE,     // the process stands still for a while
+    FAULT_MOVE,       // crash, and restart on another address
+    FAULT_DRIFT,      // a clock runs fast or slow
+    FAULT_JUMP,       // the time of day jumps
+    FAULT_SLOW_DISK,  // saves take long
+    FAULT_FULL_DISK,  // saves fail
+    FAULT_FAILOVER,   // an administrator asks a replica to take over, kindly,
+    FAULT_FORCE,      // without its primary's consent,
+    FAULT_TAKEOVER,   // without anybody's consent
+    FAULT_RESHARD,    // moves slots from a primary to another
+    FAULT_FORGET,     // removes a replica from the cluster and lets it meet the others again
+    FAULT_REPLICATE,  // gives a replica another primary
     FAULT_KINDS,
 };
 
@@ -62,7 +62,7 @@ struct options {
     uint32_t faults;     // bits by enum fault_kind
     uint32_t jobs;       // processes
     enum broken_law broken;
-    bool trace; // print every message as well
+    bool trace;  // print every message as well
     bool quiet;  // no line per seed
     bool record; // write scenarios' transcripts as they are now
     uint32_t scenario_count;

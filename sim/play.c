@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "sim/admin.h"
-#include "sim/faults.h"
 #include "sim/sim.h"
 
 enum {
@@ -23,8 +22,6 @@ struct play {
     FILE *echo;
     struct sim sim;
     bool up;
-    uint8_t *side; // of the present partition, or NULL
-    bool both;
     struct buffer *output;
 };
 
@@ -45,7 +42,6 @@ void play_destroy(struct play *play) {
         play->sim.transcript = NULL;
         sim_free(&play->sim);
     }
-    mem_free(play->side);
     mem_free(play);
 }
 
@@ -59,7 +55,8 @@ void play_print_trace(const struct play *play, FILE *to) {
     if (play->up) trace_print_tail(&play->sim.trace, to, TAIL_LINES);
 }
 
-// -- words -----------------------------------------------------------------------------------------------------------
+// -- words
+// -----------------------------------------------------------------------------------------------------------
 
 static bool is(const struct words *words, size_t index, const char *word) {
     return index < words->count && strcmp(words->items[index], word) == 0;
@@ -91,7 +88,8 @@ static bool slot_at(const struct words *words, size_t index, int64_t *slot) {
     return number_at(words, index, slot) && *slot >= 0 && *slot < CLUSTER_SLOTS;
 }
 
-// -- orders. Each returns false when it doesn't understand its words. ------------------------------------------------
+// -- orders. Each returns false when it doesn't understand its words.
+// ------------------------------------------------
 
 typedef bool order_function(struct play *play, const struct words *words);
 
@@ -161,13 +159,19 @@ static bool order_freeze(struct play *play, const struct words *words) {
     return true;
 }
 
-static void end_partition(struct play *play) {
-    if (play->side) faults_part(&play->sim, play->side, play->both, -1);
-    mem_free(play->side);
-    play->side = NULL;
+enum { SIDE_NONE, SIDE_LEFT, SIDE_RIGHT };
+
+static void cut_off(struct sim *sim, const uint8_t *side, bool both) {
+    for (uint32_t i = 0; i < sim->count; i++)
+        for (uint32_t j = 0; j < sim->count; j++)
+            if (side[i] == SIDE_LEFT && side[j] == SIDE_RIGHT) {
+                network_block(&sim->network, i, j, 1);
+                if (both) network_block(&sim->network, j, i, 1);
+            }
 }
 
-// partition n0 n1 | n2 ...: the others don't matter. oneway n0 | n1: what n0 sends doesn't reach n1.
+// partition n0 n1 | n2 ...: the others hear all. It adds to the partitions before it. oneway n0 | n1: what n0
+// sends doesn't reach n1.
 static bool part(struct play *play, const struct words *words, bool both) {
     uint8_t *side = mem_calloc(play->sim.count, 1);
     bool left = true, right = false;
@@ -177,17 +181,14 @@ static bool part(struct play *play, const struct words *words, bool both) {
             left = false;
             right = true;
         } else if (node) {
-            side[node->index] = left;
+            side[node->index] = left ? SIDE_LEFT : SIDE_RIGHT;
         } else {
             mem_free(side);
             return false;
         }
     }
-    end_partition(play);
-    play->side = side;
-    play->both = both;
-    faults_part(&play->sim, side, both, 1);
-    sim_say(&play->sim, both ? "a partition begins" : "a one-way partition begins");
+    cut_off(&play->sim, side, both);
+    mem_free(side);
     return right;
 }
 
@@ -200,7 +201,7 @@ static bool order_oneway(struct play *play, const struct words *words) {
 }
 
 static bool order_heal(struct play *play, const struct words *words) {
-    end_partition(play);
+    network_unblock_all(&play->sim.network);
     for (uint32_t i = 0; i < play->sim.count; i++) {
         play->sim.network.hosts[i].slow_us = 0;
         play->sim.network.hosts[i].loss = 0;
@@ -281,7 +282,8 @@ static bool order_repair(struct play *play, const struct words *words) {
     return words->count == 1;
 }
 
-// -- looking ---------------------------------------------------------------------------------------------------------
+// -- looking
+// ---------------------------------------------------------------------------------------------------------
 
 enum truth { IS_FALSE, IS_TRUE, IS_NONSENSE };
 
@@ -353,7 +355,8 @@ static bool order_wait(struct play *play, const struct words *words) {
     if (!time_at(words, 1, &ms)) return false;
     uint64_t until = world_ms(&play->sim.world) + ms;
     enum truth truth;
-    while ((truth = look(play, words, 2, why)) == IS_FALSE && world_ms(&play->sim.world) < until && !play->sim.failed)
+    while ((truth = look(play, words, 2, why)) == IS_FALSE && world_ms(&play->sim.world) < until &&
+           !play->sim.failed)
         sim_run(&play->sim, LOOK_EVERY_MS);
     if (truth == IS_FALSE) buffer_appendf(play->output, "waited in vain: %s\n", why);
     return truth != IS_NONSENSE;
@@ -363,10 +366,12 @@ static const struct {
     const char *word;
     order_function *function;
 } orders[] = {
-    {"nodes", order_nodes},   {"run", order_run},       {"kill", order_kill},   {"start", order_start},
-    {"freeze", order_freeze}, {"partition", order_partition}, {"oneway", order_oneway}, {"heal", order_heal},
-    {"disk", order_disk},     {"clock", order_clock},   {"order", order_order}, {"meet", order_meet},
-    {"move", order_move},     {"repair", order_repair}, {"expect", order_expect}, {"wait", order_wait},
+    {"nodes", order_nodes},   {"run", order_run},       {"kill", order_kill},
+    {"start", order_start},   {"freeze", order_freeze}, {"partition", order_partition},
+    {"oneway", order_oneway}, {"heal", order_heal},     {"disk", order_disk},
+    {"clock", order_clock},   {"order", order_order},   {"meet", order_meet},
+    {"move", order_move},     {"repair", order_repair}, {"expect", order_expect},
+    {"wait", order_wait},
 };
 
 static bool dispatch(struct play *play, const struct words *words) {
@@ -379,7 +384,8 @@ static bool dispatch(struct play *play, const struct words *words) {
 void play_order(struct play *play, const char *text, struct buffer *output) {
     char *copy = mem_strdup(text), *rest = NULL;
     struct words words = {.count = 0};
-    for (char *word = strtok_r(copy, " ", &rest); word && words.count < WORDS_MAX; word = strtok_r(NULL, " ", &rest))
+    for (char *word = strtok_r(copy, " ", &rest); word && words.count < WORDS_MAX;
+         word = strtok_r(NULL, " ", &rest))
         words.items[words.count++] = word;
     play->output = output;
     if (play->up) play->sim.transcript = output;

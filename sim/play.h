@@ -15,8 +15,8 @@ struct play;
 struct play *play_create(const struct options *options, FILE *echo);
 void play_destroy(struct play *play);
 
-// Carries out one order. What happens in the cluster meanwhile, and what is wrong with the order, is appended to `output`,
-// line by line. An order that is not understood says so there.
+// Carries out one order. What happens in the cluster meanwhile, and what is wrong with the order, is appended
+// to `output`, line by line. An order that is not understood says so there.
 void play_order(struct play *play, const char *words, struct buffer *output);
 
 // Did a checker fail? Says which.

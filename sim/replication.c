@@ -5,11 +5,11 @@
 #include "sim/sim.h"
 
 enum {
-    FIRST_SYNC_MS = 600,  // a full synchronisation takes this
-    RESYNC_MS = 60,       // a partial one this
-    LAG_BYTES_MAX = 400,  // a replica is behind by up to
-    POLL_EVERY_MS = 10,   // during a manual failover
-    POLL_FOR_MS = 11000,  // twice the time that a manual failover may take
+    FIRST_SYNC_MS = 600, // a full synchronisation takes this
+    RESYNC_MS = 60,      // a partial one this
+    LAG_BYTES_MAX = 400, // a replica is behind by up to
+    POLL_EVERY_MS = 10,  // during a manual failover
+    POLL_FOR_MS = 11000, // twice the time that a manual failover may take
     BREAK_NOTICED_US = 500,
 };
 
@@ -22,7 +22,8 @@ static uint64_t now_us(const struct node *node) {
 
 void replication_start(struct node *node) {
     struct replication *replication = &node->replication;
-    *replication = (struct replication){.source = -1, .offset = replication->offset, .advanced_us = now_us(node)};
+    *replication =
+        (struct replication){.source = -1, .offset = replication->offset, .advanced_us = now_us(node)};
 }
 
 void replication_lead(struct node *node) {
@@ -60,7 +61,8 @@ void replication_advance(struct node *node) {
 static bool reachable(const struct node *node, const struct node *source) {
     const struct network *network = &node->sim->network;
     return node_awake(source) && !network_blocked(network, node->index, source->index) &&
-           !network_blocked(network, source->index, node->index) && source->replication.source != (int)node->index;
+           !network_blocked(network, source->index, node->index) &&
+           source->replication.source != (int)node->index;
 }
 
 static void synchronise(struct node *node, struct node *source) {
@@ -91,7 +93,8 @@ void replication_update(struct node *node) {
     struct node *source = &node->sim->nodes[replication->source];
     if (!reachable(node, source)) {
         bool gone = !source->core && node->sim->network.hosts[source->index].up;
-        bool silent = now_us(node) - replication->heard_us > (uint64_t)NODE_REPL_TIMEOUT_MS * MICROSECONDS_PER_MS;
+        bool silent =
+            now_us(node) - replication->heard_us > (uint64_t)NODE_REPL_TIMEOUT_MS * MICROSECONDS_PER_MS;
         if (gone || silent) replication->linked = false;
         replication->connectable_us = 0;
         return;
@@ -123,7 +126,8 @@ static void poll_comes(struct event *event) {
         return;
     }
     if (node_awake(node)) tell(node);
-    world_plan(&node->sim->world, now_us(node) + POLL_EVERY_MS * MICROSECONDS_PER_MS, poll_comes, node, NULL, 0);
+    world_plan(&node->sim->world, now_us(node) + POLL_EVERY_MS * MICROSECONDS_PER_MS, poll_comes, node, NULL,
+               0);
 }
 
 static void watch(struct node *node) {

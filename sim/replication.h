@@ -1,6 +1,6 @@
-// replication: a simple model of the data beside the cluster protocol: streams that primaries write and replicas follow,
-// and which slots have keys. Looked at when somebody asks, so that it costs no events of its own.
-// Thread: belongs to its run's thread.
+// replication: a simple model of the data beside the cluster protocol: streams that primaries write and
+// replicas follow, and which slots have keys. Looked at when somebody asks, so that it costs no events of its
+// own. Thread: belongs to its run's thread.
 #ifndef SHOAL_SIM_REPLICATION_H
 #define SHOAL_SIM_REPLICATION_H
 

@@ -8,14 +8,14 @@
 #include "sim/sim.h"
 
 enum {
-    FRESH_NODES_MAX = 16,      // clusters up to this size are made by an administrator in every other seed
-    SETTLE_TIMEOUTS = 30,      // a healed cluster must be well after this many node timeouts
-    SETTLE_MORE_MS = 60000,    // and this
-    SETTLE_LOOK_MS = 500,      // looked at so often
-    REPAIR_EVERY_MS = 10000,   // the administrator looks so often
-    QUIET_MS = 5000,           // and well it must stay
-    WARM_UP_MS = 3000,         // before the first trouble
-    TAIL_LINES = 200,          // of the trace, with a failure
+    FRESH_NODES_MAX = 16,    // clusters up to this size are made by an administrator in every other seed
+    SETTLE_TIMEOUTS = 30,    // a healed cluster must be well after this many node timeouts
+    SETTLE_MORE_MS = 60000,  // and this
+    SETTLE_LOOK_MS = 500,    // looked at so often
+    REPAIR_EVERY_MS = 10000, // the administrator looks so often
+    QUIET_MS = 5000,         // and well it must stay
+    WARM_UP_MS = 3000,       // before the first trouble
+    TAIL_LINES = 200,        // of the trace, with a failure
     REASON_MAX = 300,
 };
 
@@ -47,12 +47,14 @@ static void settle(struct sim *sim, struct run_result *result, const char *after
 static bool has_heir(const struct sim *sim, const struct node *primary) {
     for (uint32_t i = 0; i < sim->count; i++) {
         const struct node *node = &sim->nodes[i];
-        if (node->core && node->replication.source == (int)primary->index && node->replication.linked) return true;
+        if (node->core && node->replication.source == (int)primary->index && node->replication.linked)
+            return true;
     }
     return false;
 }
 
-// The last act: less than half of the primaries die in one moment; each that has a replica must be replaced, then come back.
+// The last act: less than half of the primaries die in one moment; each that has a replica must be replaced,
+// then come back.
 static void kill_some_primaries(struct sim *sim, struct run_result *result) {
     uint32_t primaries = 0, killed = 0;
     for (uint32_t i = 0; i < sim->count; i++) {
@@ -76,7 +78,8 @@ static void kill_some_primaries(struct sim *sim, struct run_result *result) {
     settle(sim, result, "after their return");
 }
 
-static void play(struct sim *sim, const struct options *options, struct faults *faults, struct run_result *result) {
+static void play(struct sim *sim, const struct options *options, struct faults *faults,
+                 struct run_result *result) {
     bool fresh = options->nodes <= FRESH_NODES_MAX && world_chance(&sim->world, 50);
     if (fresh)
         sim_start_fresh(sim, options->replicas);
@@ -98,10 +101,11 @@ static void play(struct sim *sim, const struct options *options, struct faults *
     faults->active = false;
 }
 
-static void report_failure(const struct sim *sim, const struct options *options, uint64_t seed, FILE *report) {
+static void report_failure(const struct sim *sim, const struct options *options, uint64_t seed,
+                           FILE *report) {
     if (!options->trace) trace_print_tail(&sim->trace, report, TAIL_LINES);
-    fprintf(report, "seed %" PRIu64 " failed at %" PRIu64 ".%03" PRIu64 " s: %s\n", seed, world_ms(&sim->world) / 1000,
-            world_ms(&sim->world) % 1000, sim->failure);
+    fprintf(report, "seed %" PRIu64 " failed at %" PRIu64 ".%03" PRIu64 " s: %s\n", seed,
+            world_ms(&sim->world) / 1000, world_ms(&sim->world) % 1000, sim->failure);
     fprintf(report, "replay: ");
     options_print_replay(report, options, seed);
 }

@@ -51,12 +51,15 @@ static bool is_transcript(const char *line) {
     return line[0] && line[0] != '>' && line[0] != '#';
 }
 
-// What an order printed against what the file says; both sorted, as the order within a moment matters to nobody.
+// What an order printed against what the file says; both sorted, as the order within a moment matters to
+// nobody.
 static bool compare(const char *order, struct lines *expected, struct lines *got, FILE *report) {
     size_t i = 0, j = 0;
     bool same = true;
     while (i < expected->count || j < got->count) {
-        int which = i == expected->count ? 1 : j == got->count ? -1 : strcmp(expected->items[i], got->items[j]);
+        int which = i == expected->count ? 1
+                    : j == got->count    ? -1
+                                         : strcmp(expected->items[i], got->items[j]);
         if (which && same) fprintf(report, "  %s\n", order);
         if (which) same = false;
         if (which < 0) fprintf(report, "- %s\n", expected->items[i]);

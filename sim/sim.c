@@ -14,10 +14,11 @@ enum {
     NAMES_A_NODE_MAX = 16, // places in the table of names
 };
 
-// -- the cluster as a whole ------------------------------------------------------------------------------------------
+// -- the cluster as a whole
+// ------------------------------------------------------------------------------------------
 
-void sim_init(struct sim *sim, const struct options *options, uint32_t count, uint64_t timeout_ms, uint64_t seed,
-              FILE *echo) {
+void sim_init(struct sim *sim, const struct options *options, uint32_t count, uint64_t timeout_ms,
+              uint64_t seed, FILE *echo) {
     *sim = (struct sim){.options = options, .count = count, .timeout_ms = timeout_ms};
     world_init(&sim->world, seed);
     trace_init(&sim->trace, echo);
@@ -76,7 +77,8 @@ void sim_run(struct sim *sim, uint64_t ms) {
     }
 }
 
-// -- names -----------------------------------------------------------------------------------------------------------
+// -- names
+// -----------------------------------------------------------------------------------------------------------
 
 static uint32_t name_place(const struct sim *sim, const char *id) {
     uint32_t place = (uint32_t)hash_bytes(id, CLUSTER_ID_SIZE) & (sim->names_size - 1);
@@ -100,7 +102,8 @@ void sim_rename(struct sim *sim, struct node *node, const char *id) {
     sim->names[at] = node->index + 1;
 }
 
-// -- a cluster that has been up before -------------------------------------------------------------------------------
+// -- a cluster that has been up before
+// -------------------------------------------------------------------------------
 
 uint32_t sim_primaries(uint32_t count, uint32_t replicas) {
     uint32_t primaries = count / (replicas + 1);
@@ -111,12 +114,14 @@ static uint32_t first_slot(uint32_t primary, uint32_t primaries) {
     return (uint32_t)((uint64_t)CLUSTER_SLOTS * primary / primaries);
 }
 
-static void append_node(struct sim *sim, uint32_t index, uint32_t primaries, bool myself, struct buffer *text) {
+static void append_node(struct sim *sim, uint32_t index, uint32_t primaries, bool myself,
+                        struct buffer *text) {
     const struct node *node = &sim->nodes[index];
     uint32_t primary = index < primaries ? index : (index - primaries) % primaries;
-    buffer_appendf(text, "%s %s:%d@%d,,shard-id=%s %s%s %s 0 0 %u connected", node->id, sim->network.hosts[index].address,
-                   NODE_PORT, NODE_BUS_PORT, sim->nodes[primary].id, myself ? "myself," : "",
-                   index < primaries ? "master" : "slave", index < primaries ? "-" : sim->nodes[primary].id, primary + 1);
+    buffer_appendf(text, "%s %s:%d@%d,,shard-id=%s %s%s %s 0 0 %u connected", node->id,
+                   sim->network.hosts[index].address, NODE_PORT, NODE_BUS_PORT, sim->nodes[primary].id,
+                   myself ? "myself," : "", index < primaries ? "master" : "slave",
+                   index < primaries ? "-" : sim->nodes[primary].id, primary + 1);
     if (index < primaries)
         buffer_appendf(text, " %u-%u", first_slot(index, primaries), first_slot(index + 1, primaries) - 1);
     buffer_append_byte(text, '\n');
@@ -132,7 +137,8 @@ static void invent_names(struct sim *sim) {
 }
 
 static void fill_keys(struct node *node, uint32_t primaries) {
-    for (uint32_t slot = first_slot(node->index, primaries); slot < first_slot(node->index + 1, primaries); slot++)
+    for (uint32_t slot = first_slot(node->index, primaries); slot < first_slot(node->index + 1, primaries);
+         slot++)
         bitset_set(node->keys, slot);
 }
 
@@ -150,7 +156,8 @@ void sim_start_grown(struct sim *sim, uint32_t replicas) {
     }
 }
 
-// -- a cluster that an administrator makes ---------------------------------------------------------------------------
+// -- a cluster that an administrator makes
+// ---------------------------------------------------------------------------
 
 static void must_work(void *context, struct node *node, bool ok, const char *text) {
     struct sim *sim = context;
@@ -183,7 +190,8 @@ void sim_start_fresh(struct sim *sim, uint32_t replicas) {
     sim_run(sim, FRESH_LOOK_MS);
     for (uint32_t i = 0; i < primaries; i++) {
         fill_keys(&sim->nodes[i], primaries);
-        snprintf(words, sizeof words, "ADDSLOTSRANGE %u %u", first_slot(i, primaries), first_slot(i + 1, primaries) - 1);
+        snprintf(words, sizeof words, "ADDSLOTSRANGE %u %u", first_slot(i, primaries),
+                 first_slot(i + 1, primaries) - 1);
         node_order(&sim->nodes[i], words, must_work, sim);
     }
     for (uint32_t i = 0; i < sim->count; i++) {

@@ -28,7 +28,7 @@ struct sim {
     uint64_t messages; // sent
     uint64_t bytes;
     uint64_t serials; // numbers given to links and orders
-    uint32_t *names; // node indices plus one by the hash of the name
+    uint32_t *names;  // node indices plus one by the hash of the name
     uint32_t names_size;
     struct buffer *transcript; // of a scenario, or NULL
     bool over;                 // nobody starts any more
@@ -37,8 +37,8 @@ struct sim {
 };
 
 // A cluster of `count` nodes; none runs yet. `echo`: where trace lines go at once, or NULL.
-void sim_init(struct sim *sim, const struct options *options, uint32_t count, uint64_t timeout_ms, uint64_t seed,
-              FILE *echo);
+void sim_init(struct sim *sim, const struct options *options, uint32_t count, uint64_t timeout_ms,
+              uint64_t seed, FILE *echo);
 void sim_free(struct sim *sim);
 
 // A checker failed: keeps the first reason; the run stops after this step.
@@ -47,12 +47,12 @@ void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(pr
 // Lets `ms` virtual milliseconds pass, or less when a checker fails.
 void sim_run(struct sim *sim, uint64_t ms);
 
-// Writes the nodes.conf of every node as if a cluster of this layout had been up before, and starts them all: the first
-// count / (replicas + 1) are primaries that share the slots, the others their replicas in turn.
+// Writes the nodes.conf of every node as if a cluster of this layout had been up before, and starts them all:
+// the first count / (replicas + 1) are primaries that share the slots, the others their replicas in turn.
 void sim_start_grown(struct sim *sim, uint32_t replicas);
 
-// Starts every node anew; an administrator lets them meet, gives epochs, slots and primaries, over 20 to 30 virtual
-// seconds. Does the same layout.
+// Starts every node anew; an administrator lets them meet, gives epochs, slots and primaries, over 20 to 30
+// virtual seconds. Does the same layout.
 void sim_start_fresh(struct sim *sim, uint32_t replicas);
 
 // The node has (another) name.

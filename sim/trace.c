@@ -29,8 +29,8 @@ static void mix_text(struct trace *trace, const char *text, size_t size) {
 void trace_line(struct trace *trace, uint64_t time, const char *format, ...) {
     char *line = trace->tail[trace->lines++ % TRACE_TAIL_MAX];
     uint64_t ms = time / 1000;
-    int used = snprintf(line, TRACE_LINE_MAX, "%6" PRIu64 ".%03" PRIu64 "%03" PRIu64 "  ", ms / 1000, ms % 1000,
-                        time % 1000);
+    int used = snprintf(line, TRACE_LINE_MAX, "%6" PRIu64 ".%03" PRIu64 "%03" PRIu64 "  ", ms / 1000,
+                        ms % 1000, time % 1000);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line + used, TRACE_LINE_MAX - (size_t)used, format, arguments);

@@ -1,8 +1,8 @@
 // trace: what happened in a run: a hash over every step, and the lines a person would want to read.
 //
-// The hash covers each delivered message, each action and each fault with its moment: two runs with the same hash went
-// the same way. Lines are kept in a ring (the tail is printed when a checker fails) and printed at once when asked to.
-// Thread: belongs to its run's thread.
+// The hash covers each delivered message, each action and each fault with its moment: two runs with the same
+// hash went the same way. Lines are kept in a ring (the tail is printed when a checker fails) and printed at
+// once when asked to. Thread: belongs to its run's thread.
 #ifndef SHOAL_SIM_TRACE_H
 #define SHOAL_SIM_TRACE_H
 
@@ -33,7 +33,8 @@ static inline void trace_mix(struct trace *trace, uint64_t word) {
 }
 
 // Adds a line, `time` in virtual microseconds; its text counts in the hash too.
-void trace_line(struct trace *trace, uint64_t time, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void trace_line(struct trace *trace, uint64_t time, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 // Prints the last `count` lines.
 void trace_print_tail(const struct trace *trace, FILE *to, uint64_t count);

@@ -37,7 +37,8 @@ static struct event *obtain(struct world *world) {
     return event;
 }
 
-void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload, uint64_t stamp) {
+void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload,
+                uint64_t stamp) {
     struct event *event = obtain(world);
     *event = (struct event){happen, subject, payload, stamp};
     heap_push(&world->events, at < world->now ? world->now : at, event);

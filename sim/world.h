@@ -1,5 +1,6 @@
-// world: virtual time. A heap of events, each with the moment (virtual microseconds since the run began) at which it
-// happens; the run is the loop that takes the earliest and lets it happen. One seed, one order of events, one outcome.
+// world: virtual time. A heap of events, each with the moment (virtual microseconds since the run began) at
+// which it happens; the run is the loop that takes the earliest and lets it happen. One seed, one order of
+// events, one outcome.
 //
 // Invariant: time never goes back; events of the same moment happen in the order in which they were planned.
 // Thread: one world belongs to one thread; worlds know nothing of each other.
@@ -39,7 +40,8 @@ void world_init(struct world *world, uint64_t seed);
 void world_free(struct world *world);
 
 // Plans `happen` for the moment `at` (microseconds; a moment that has passed means now).
-void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload, uint64_t stamp);
+void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload,
+                uint64_t stamp);
 
 // Lets the earliest event happen. False when none is planned before or at `until`; time then is `until`.
 bool world_step(struct world *world, uint64_t until);

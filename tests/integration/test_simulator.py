@@ -1,0 +1,130 @@
+"""shoal-sim from outside: it repeats itself, it passes where it must, and its checkers can fail."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCENARIOS = sorted((ROOT / "sim" / "scenarios").glob("*.txt"))
+
+
+def find_binary():
+    for folder in (os.environ.get("SHOAL_BIN"), ROOT / "build" / "bin"):
+        if folder and (pathlib.Path(folder) / "shoal-sim").exists():
+            return str(pathlib.Path(folder) / "shoal-sim")
+    pytest.skip("shoal-sim is not built", allow_module_level=True)
+
+
+SIM = find_binary()
+
+
+def run(*arguments, timeout=300):
+    return subprocess.run([SIM, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=ROOT)
+
+
+def trace_hashes(output):
+    return re.findall(r"^seed \d+: .* trace ([0-9a-f]{16})", output, re.M)
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenario_goes_as_its_transcript_says(path):
+    result = run("--scenario", path)
+    assert result.returncode == 0, result.stdout
+
+
+def test_small_clusters_survive_all_faults():
+    result = run("--nodes", 6, "--seeds", 20, "--minutes", 5, "--node-timeout", 1000)
+    assert result.returncode == 0, result.stdout
+    assert "20 seeds passed, 0 failed" in result.stdout
+
+
+def test_larger_cluster_survives_all_faults():
+    result = run("--nodes", 30, "--replicas", 2, "--seeds", 2, "--minutes", 3, "--node-timeout", 5000)
+    assert result.returncode == 0, result.stdout
+
+
+def test_same_seed_gives_same_trace_and_another_seed_another():
+    arguments = ("--nodes", 9, "--seeds", 3, "--minutes", 2, "--node-timeout", 2000)
+    first, second = run(*arguments), run(*arguments)
+    hashes = trace_hashes(first.stdout)
+    assert len(set(hashes)) == 3
+    assert hashes == trace_hashes(second.stdout)
+
+
+def test_jobs_change_nothing_but_the_time():
+    arguments = ("--nodes", 6, "--seeds", 4, "--minutes", 1, "--node-timeout", 2000)
+    assert trace_hashes(run(*arguments).stdout) == trace_hashes(run(*arguments, "--jobs", 2).stdout)
+
+
+def test_summary_counts_the_faults_by_kind():
+    result = run("--nodes", 6, "--seeds", 2, "--minutes", 3, "--node-timeout", 1000, "--faults", "crash,partition")
+    line = next(line for line in result.stdout.splitlines() if line.startswith("faults tried:"))
+    assert re.search(r"crash [1-9]", line) and re.search(r"partition [1-9]", line)
+    assert "freeze" not in line
+
+
+def test_without_faults_nobody_is_elected():
+    result = run("--nodes", 12, "--seeds", 2, "--minutes", 5, "--faults", "none")
+    assert result.returncode == 0, result.stdout
+    assert " 0 faults, 0 elections won" in result.stdout
+
+
+BROKEN = {
+    "speaks-before-save": "persist then speak",
+    "forgets-file": "persist then speak",
+    "restores-old-file": "",
+    "votes-twice": "one vote per epoch and voter",
+    "wins-alone": "elections are won by majorities",
+    "stays-deaf": "after all troubles the cluster settles",
+}
+
+
+@pytest.mark.parametrize("law", BROKEN)
+def test_checkers_notice_a_broken_law(law):
+    result = run("--nodes", 6, "--seeds", 10, "--minutes", 3, "--node-timeout", 1000, "--break", law)
+    assert result.returncode == 1, result.stdout
+    assert f"s: {BROKEN[law]}" in result.stdout
+
+
+def test_failure_prints_reason_trace_and_a_command_that_replays_it():
+    result = run("--nodes", 6, "--seeds", 3, "--minutes", 2, "--node-timeout", 1000, "--break", "votes-twice")
+    reason = re.search(r"^seed (\d+) failed at ([0-9.]+) s: (.*)$", result.stdout, re.M)
+    replay = re.search(r"^replay: build/bin/shoal-sim (.*)$", result.stdout, re.M)
+    assert reason and replay
+    assert re.search(r"^ +\d+\.\d{6}  n\d+ ", result.stdout, re.M), "no readable trace"
+    again = run(*replay[1].split())
+    assert again.returncode == 1
+    assert reason[0] in again.stdout
+
+
+def test_trace_shows_messages():
+    result = run("--nodes", 3, "--replicas", 0, "--minutes", 0, "--faults", "none", "--trace")
+    assert re.search(r"n0 -> n1 .*message of type 0", result.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--nodes", "0"), ("--nodes", "many"), ("--seeds",), ("--faults", "earthquake"), ("--break", "nothing-known"),
+     ("--colour", "red")],
+)
+def test_bad_arguments_are_refused(arguments):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "shoal-sim: " in result.stderr
+
+
+def test_scenario_with_another_transcript_fails_and_shows_the_difference(tmp_path):
+    path = tmp_path / "wrong.txt"
+    path.write_text("> nodes 6 replicas 1 timeout 1000\n> run 3s\n> kill n0\n> run 10s\nnothing happens\n> dance\n")
+    result = run("--scenario", path)
+    assert result.returncode == 1
+    assert "- nothing happens" in result.stdout
+    assert re.search(r"^\+ n3 becomes primary", result.stdout, re.M)
+    assert "+ not understood" in result.stdout
+
+
+def test_scenario_that_is_missing_fails():
+    assert run("--scenario", "/nonexistent.txt").returncode == 1
