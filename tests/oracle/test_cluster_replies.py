@@ -75,7 +75,7 @@ def clean(twins):
             client.reply("DISCARD")
             client.reply("READWRITE")
             client.call("FLUSHALL")
-            for slot in (slot_of("foo"), slot_of("a"), slot_of("{a}1")):
+            for slot in (0, 10000, slot_of("foo"), slot_of("{a}1")):
                 client.reply("CLUSTER", "SETSLOT", slot, "STABLE")
 
 
@@ -283,7 +283,7 @@ def test_slots(twins):
         ours, theirs = ([each.plain(node.client(protocol=protocol).raw("CLUSTER", "SLOTS")) for node in each.nodes]
                         for each in twins)
         for mine, other in zip(ours, theirs):
-            assert re.sub(rb":\d{5}\r", b":port\r", mine) == re.sub(rb":\d{5}\r", b":port\r", other)
+            assert mine == other
 
 
 def flat(value):

@@ -48,9 +48,13 @@ class Generator:
         alphabet = self.random.choice([b"a", b"ab", bytes(range(256))])
         return bytes(self.random.choices(alphabet, k=length))
 
+    def later(self):
+        """An absolute time far away."""
+        return self.random.choice([FAR, FAR, FAR + 1, FAR + self.random.randint(0, 1000)])
+
     def when(self):
-        """An absolute time: mostly far away, sometimes gone by."""
-        return self.random.choice([FAR, FAR + 1, FAR + self.random.randint(0, 1000), FAR, FAR, 1, 0, -5])
+        """An absolute time: mostly far away, sometimes gone by, which deletes the key at once."""
+        return self.random.choice([self.later(), self.later(), self.later(), 1, 0, -5])
 
     def condition(self):
         return self.random.choice([[], [], [], ["NX"], ["XX"], ["GT"], ["LT"], ["XX", "GT"], ["NX", "LT"], ["bogus"]])
@@ -63,9 +67,9 @@ class Generator:
             options.append("GET")
         choose = self.random.random()
         if choose < 0.15:
-            options += ["EXAT", max(1, self.when())]
+            options += ["EXAT", self.later()]
         elif choose < 0.3:
-            options += ["PXAT", max(1, self.when()) * 1000 + 7]
+            options += ["PXAT", self.later() * 1000 + 7]
         elif choose < 0.4:
             options.append("KEEPTTL")
         self.random.shuffle(options) if all(isinstance(o, str) for o in options) else None
@@ -79,7 +83,7 @@ class Generator:
             (10, lambda: ["GET", key]),
             (3, lambda: ["GETDEL", key]),
             (3, lambda: ["GETSET", key, self.value()]),
-            (3, lambda: ["GETEX", key, *self.random.choice([[], ["PERSIST"], ["EXAT", max(1, self.when())],
+            (3, lambda: ["GETEX", key, *self.random.choice([[], ["PERSIST"], ["EXAT", self.later()],
                                                             ["PXAT", FAR * 1000 + 3]])]),
             (8, lambda: ["APPEND", key, self.value()]),
             (5, lambda: ["STRLEN", key]),
