@@ -1,0 +1,72 @@
+#include "commands/common.h"
+
+#include <limits.h>
+
+#include "call/dispatch.h"
+
+struct entry *lookup_untouched(struct call *call, struct bytes key) {
+    struct entry *entry = call_peek(call, key);
+    struct dispatch_counters *counters = dispatch_counters(call->worker);
+    if (entry)
+        counters->hits++;
+    else
+        counters->misses++;
+    return entry;
+}
+
+bool require_string(struct call *call, const struct entry *entry) {
+    if (!entry || entry->type == ENTRY_STRING) return true;
+    reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return false;
+}
+
+bool must_obey(const struct call *call) {
+    return call->session->kind == SESSION_PRIMARY || call->session->kind == SESSION_LOADER;
+}
+
+bool expires_at_once(const struct call *call, int64_t expire_ms) {
+    return expire_ms <= call->now_ms && !must_obey(call) && !role.replica && !role.loading;
+}
+
+void delete_with_effect(struct call *call, struct bytes key, bool lazy) {
+    const struct bytes effect[] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), key};
+    if (call_delete(call, key)) call_effect(call, 2, effect);
+}
+
+void reply_invalid_expire(struct call *call) {
+    reply_errorf(call->reply, "ERR invalid expire time in '%s' command", call->command->full_name);
+}
+
+bool parse_expiry(struct call *call, struct bytes text, enum time_unit unit, bool relative,
+                  int64_t *expire_ms) {
+    int64_t value;
+    if (!call_integer(call, text, &value)) return false;
+    if (value <= 0 || (unit == TIME_SECONDS && value > LLONG_MAX / 1000)) {
+        reply_invalid_expire(call);
+        return false;
+    }
+    if (unit == TIME_SECONDS) value *= 1000;
+    if (relative && value > LLONG_MAX - call->now_ms) {
+        reply_invalid_expire(call);
+        return false;
+    }
+    *expire_ms = relative ? value + call->now_ms : value;
+    return true;
+}
+
+bool parse_database(struct call *call, struct bytes text, unsigned *db) {
+    int64_t number;
+    if (!call_integer_in(call, text, INT_MIN, INT_MAX, &number)) return false;
+    if (number < 0 || number >= (int64_t)keyspace_databases(call->keyspace)) {
+        reply_error(call->reply, "ERR DB index is out of range");
+        return false;
+    }
+    *db = (unsigned)number;
+    return true;
+}
+
+bool is_plain_name(struct bytes text) {
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < '!' || text.data[i] > '~') return false;
+    return true;
+}
