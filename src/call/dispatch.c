@@ -19,6 +19,7 @@ enum {
 
 unsigned dispatch_monitors;
 static struct dispatch_sinks sinks;
+static _Atomic uint64_t exclusive_count;
 static struct dispatch_counters counters[DISPATCHERS_MAX];
 
 void dispatch_set_sinks(const struct dispatch_sinks *chosen) {
@@ -50,8 +51,14 @@ void dispatch_begin_exclusive(struct dispatcher *dispatcher) {
     dispatcher->exclusive = dispatcher->held = true;
 }
 
+uint64_t dispatch_exclusive_count(void) {
+    return atomic_load_explicit(&exclusive_count, memory_order_relaxed);
+}
+
 void dispatch_end_exclusive(struct dispatcher *dispatcher) {
     dispatcher->exclusive = dispatcher->held = false;
+    atomic_fetch_add_explicit(&exclusive_count, 1, memory_order_relaxed);
+    if (sinks.exclusive_ended) sinks.exclusive_ended(dispatcher);
     gate_open(dispatcher->gate, (int)dispatcher->worker);
 }
 
@@ -70,12 +77,14 @@ void dispatch_prepare(struct dispatcher *dispatcher, const struct session *sessi
     keyspace_prefetch_slot(dispatcher->keyspace, session->db, prepared->slot);
 }
 
-void dispatch_prefetch(struct dispatcher *dispatcher, const struct session *session, struct prepared *batch,
-                       unsigned count) {
-    for (unsigned i = 0; i < count; i++)
-        if (batch[i].key) keyspace_prefetch_bucket(dispatcher->keyspace, session->db, batch[i].slot, batch[i].hash);
-    for (unsigned i = 0; i < count; i++)
-        if (batch[i].key) keyspace_prefetch_entry(dispatcher->keyspace, session->db, batch[i].slot, batch[i].hash);
+void dispatch_prefetch_bucket(struct dispatcher *dispatcher, const struct session *session,
+                              const struct prepared *prepared) {
+    if (prepared->key) keyspace_prefetch_bucket(dispatcher->keyspace, session->db, prepared->slot, prepared->hash);
+}
+
+void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session *session,
+                             const struct prepared *prepared) {
+    if (prepared->key) keyspace_prefetch_entry(dispatcher->keyspace, session->db, prepared->slot, prepared->hash);
 }
 
 // --- Admission: which slots, or exclusive.

@@ -40,6 +40,9 @@ struct dispatcher *call_dispatcher(struct call *call);
 void dispatch_begin_exclusive(struct dispatcher *dispatcher);
 void dispatch_end_exclusive(struct dispatcher *dispatcher);
 
+// How often somebody has been exclusive so far: sessions may have been changed since. Thread: any.
+uint64_t dispatch_exclusive_count(void);
+
 // Counters of up to this many workers (and other threads that dispatch) are kept.
 enum { DISPATCHERS_MAX = 64 };
 
@@ -59,9 +62,9 @@ struct prepared {
 
 // Looks the command up, finds its first key and asks the cache for its table. Takes no lock.
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared);
-// Second and third wave of the prefetch, for a batch.
-void dispatch_prefetch(struct dispatcher *dispatcher, const struct session *session, struct prepared *batch,
-                       unsigned count);
+// The second and the third wave of a batch's prefetch: the key's bucket, then its entry.
+void dispatch_prefetch_bucket(struct dispatcher *dispatcher, const struct session *session, const struct prepared *prepared);
+void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session *session, const struct prepared *prepared);
 
 // Executes; the reply is appended to session->output. Thread: the session's worker, inside the gate.
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session, struct prepared *prepared);
@@ -74,6 +77,8 @@ void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, co
 struct dispatch_sinks {
     // A command is about to run while monitors watch.
     void (*monitor)(struct dispatcher *dispatcher, const struct session *session, const struct bytes *argv, int argc);
+    // Somebody was exclusive: the other workers should look after their sessions.
+    void (*exclusive_ended)(struct dispatcher *dispatcher);
     // Evicts until memory is below the limit; false: it can't, the command answers OOM.
     bool (*make_room)(struct dispatcher *dispatcher);
     // A command ran for `us`: slow log and latency samples.

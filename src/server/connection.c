@@ -1,0 +1,77 @@
+#include "server/connection.h"
+
+#include <errno.h>
+
+#include "os/socket.h"
+
+enum {
+    READ_ROOM = 16 * 1024,
+    KEEP_CAPACITY = 64 * 1024, // a buffer that grew beyond this is given back once it is empty
+    WANTED_MAX = 64 * 1024 * 1024, // room made at once for a bulk that announces itself; beyond it grows as bytes come
+};
+
+static bool make_room(struct connection *connection) {
+    struct buffer *input = &connection->input;
+    size_t room = connection->wanted > READ_ROOM ? connection->wanted : READ_ROOM;
+    if (room > WANTED_MAX) room = WANTED_MAX;
+    if (input->capacity - input->size >= room) return true;
+    // A large bulk's announced size is taken exactly (it would double otherwise), if the memory is there.
+    return buffer_try_reserve(input, room);
+}
+
+enum read_result connection_read(struct connection *connection, uint64_t limit, size_t *count) {
+    struct buffer *input = &connection->input;
+    *count = 0;
+    if (!make_room(connection)) return READ_OVER_LIMIT;
+    size_t room = input->capacity - input->size;
+    ssize_t got = socket_read(connection->source.fd, input->data + input->size, room);
+    if (got == -EAGAIN) {
+        connection->readable = false;
+        return READ_NOTHING;
+    }
+    if (got <= 0) return READ_CLOSED;
+    input->size += (size_t)got;
+    *count = (size_t)got;
+    connection->readable = (size_t)got == room; // a short read has emptied the socket
+    return limit && input->size > limit ? READ_OVER_LIMIT : READ_SOME;
+}
+
+void connection_compact(struct connection *connection) {
+    struct buffer *input = &connection->input;
+    if (connection->executed == input->size) {
+        input->size = 0;
+        if (input->capacity > KEEP_CAPACITY) buffer_free(input);
+    } else if (connection->executed) {
+        buffer_drop_front(input, connection->executed);
+    }
+    connection->parsed -= connection->executed;
+    connection->executed = 0;
+}
+
+bool connection_flush(struct connection *connection, size_t *count) {
+    struct buffer *output = &connection->session.output;
+    *count = 0;
+    while (connection->sent < output->size) {
+        ssize_t put =
+            socket_write(connection->source.fd, output->data + connection->sent, output->size - connection->sent);
+        if (put == -EAGAIN) {
+            connection->blocked = true;
+            return true;
+        }
+        if (put < 0) return false;
+        connection->sent += (size_t)put;
+        *count += (size_t)put;
+    }
+    connection->sent = output->size = 0;
+    if (output->capacity > KEEP_CAPACITY) buffer_free(output);
+    return true;
+}
+
+ssize_t connection_send(struct connection *connection, struct bytes bytes) {
+    ssize_t put = socket_write(connection->source.fd, bytes.data, bytes.size);
+    if (put == -EAGAIN) {
+        connection->blocked = true;
+        return 0;
+    }
+    return put < 0 ? -1 : put;
+}

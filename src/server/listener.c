@@ -1,0 +1,96 @@
+#include "server/listener.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "call/settings.h"
+#include "net/loop.h"
+#include "os/socket.h"
+#include "server/worker.h"
+
+enum { LISTENERS_MAX = 32, ACCEPTS_A_TURN = 1000 };
+
+struct listener {
+    struct source source;
+    bool unix_socket;
+};
+
+struct listener_rules listener_rules = {.max_clients = 10000, .protect = true};
+static struct listener listeners[LISTENERS_MAX];
+static unsigned listener_count;
+static uint64_t rejected;
+
+static const char protected_text[] =
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    "default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    "from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
+    "sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
+    "same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
+    "Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
+    "editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
+    "server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
+    "option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
+    "things in order for the server to start accepting connections from the outside.\r\n";
+
+static void refuse(int fd, const char *text) {
+    socket_write(fd, text, strlen(text));
+    socket_close(fd);
+    rejected++;
+}
+
+static bool is_foreign(int fd) {
+    char address[SOCKET_NAME_MAX];
+    uint16_t port;
+    if (!socket_peer_name(fd, address, &port)) return true;
+    return strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0 && strncmp(address, "::ffff:127.", 11) != 0;
+}
+
+static void accept_ready(struct source *source, uint32_t events) {
+    struct listener *listener = LIST_ENTRY(source, struct listener, source);
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = socket_accept(source->fd);
+        if (fd < 0) {
+            if (fd != -EAGAIN) log_write(LOG_WARNING, "Accepting client connection: %s", strerror(-fd));
+            return;
+        }
+        if (workers_clients() >= listener_rules.max_clients)
+            refuse(fd, "-ERR max number of clients reached\r\n");
+        else if (listener_rules.protect && !settings.requirepass[0] && !listener->unix_socket && is_foreign(fd))
+            refuse(fd, protected_text);
+        else
+            workers_adopt(fd, listener->unix_socket);
+    }
+}
+
+static int add(int fd, bool unix_socket) {
+    if (fd < 0) return fd;
+    if (listener_count == LISTENERS_MAX) {
+        socket_close(fd);
+        return -ENOSPC;
+    }
+    struct listener *listener = &listeners[listener_count++];
+    *listener = (struct listener){.source = {.fd = fd, .ready = accept_ready}, .unix_socket = unix_socket};
+    return -loop_add_level(worker_loop(worker_at(0)), &listener->source);
+}
+
+int listener_open_tcp(const char *address, uint16_t port, int backlog) {
+    return add(socket_listen_tcp(address, port, backlog), false);
+}
+
+int listener_open_unix(const char *path, unsigned mode, int backlog) {
+    return add(socket_listen_unix(path, mode, backlog), true);
+}
+
+void listener_close_all(void) {
+    while (listener_count) {
+        struct listener *listener = &listeners[--listener_count];
+        loop_remove(worker_loop(worker_at(0)), &listener->source);
+        socket_close(listener->source.fd);
+    }
+}
+
+uint64_t listener_rejected(void) {
+    return rejected;
+}

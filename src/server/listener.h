@@ -1,0 +1,22 @@
+// listener: the sockets that clients connect to. Thread: worker 0.
+#ifndef SHOAL_SERVER_LISTENER_H
+#define SHOAL_SERVER_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Listens on an address or on a Unix socket's path; 0, or a negative errno.
+int listener_open_tcp(const char *address, uint16_t port, int backlog);
+int listener_open_unix(const char *path, unsigned mode, int backlog);
+
+// Limits that accepting looks at; changed in exclusive mode.
+struct listener_rules {
+    unsigned max_clients;   // maxclients
+    bool protect;           // protected-mode, while there is neither a password nor a bind address
+};
+extern struct listener_rules listener_rules;
+
+void listener_close_all(void);
+uint64_t listener_rejected(void);
+
+#endif

@@ -1,0 +1,746 @@
+#include "server/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "call/pause.h"
+#include "call/watches.h"
+#include "os/clock.h"
+#include "os/memory_use.h"
+#include "os/socket.h"
+#include "os/thread.h"
+#include "os/ticks.h"
+#include "server/connection.h"
+
+enum {
+    WAVE_MAX = 64,          // commands that are looked ahead at once
+    WAVE_PER_CLIENT = 32,   // of them, from one client
+    IDS = 1024,             // chains of the index by session id
+    REPLICA_CHUNK = 256 * 1024, // bytes sent to a replica in one turn, at most
+    CRON_PERIOD_US = 100 * 1000,
+    BUFFER_IDLE_MS = 2000,  // an empty input buffer is given back after this
+};
+
+struct wave_item {
+    struct connection *connection;
+    struct prepared prepared;
+    size_t end; // offset in the input after the command
+};
+
+struct worker {
+    unsigned index;
+    struct loop *loop;
+    struct thread thread;
+    struct dispatcher dispatcher;
+    struct resp_batch batch;
+    struct wave_item wave[WAVE_MAX];
+    struct list_node connections, ready, dirty, hungry, parked, dead;
+    struct connection *by_id[IDS];
+    struct timer cron;
+    struct network_counters network;
+    _Atomic unsigned clients, blocked, replicas;
+    _Atomic int64_t heartbeat_ms;
+    atomic_bool busy;
+    uint64_t seen_exclusive; // dispatch_exclusive_count when the connections were last looked over
+    uint64_t journal_seen;
+    size_t largest_input, largest_output;
+};
+
+static struct worker *workers[WORKERS_MAX];
+static unsigned worker_total;
+static unsigned next_adopter;
+static atomic_bool stopping;
+static struct worker_hooks hooks;
+struct connection_limits connection_limits;
+
+static struct connection *connection_of(struct source *source) {
+    return LIST_ENTRY(source, struct connection, source);
+}
+
+void worker_set_hooks(const struct worker_hooks *chosen) {
+    hooks = *chosen;
+}
+
+unsigned workers_count(void) {
+    return worker_total;
+}
+
+struct worker *worker_at(unsigned index) {
+    return workers[index];
+}
+
+struct loop *worker_loop(struct worker *worker) {
+    return worker->loop;
+}
+
+struct dispatcher *worker_dispatcher(struct worker *worker) {
+    return &worker->dispatcher;
+}
+
+// --- Connections come and go.
+
+static struct connection **chain_of(struct worker *worker, uint64_t id) {
+    return &worker->by_id[id % IDS];
+}
+
+static struct connection *find_connection(struct worker *worker, uint64_t id) {
+    struct connection *connection = *chain_of(worker, id);
+    while (connection && connection->session.id != id)
+        connection = connection->next_by_id;
+    return connection;
+}
+
+struct session *worker_session(struct worker *worker, uint64_t session_id) {
+    struct connection *connection = find_connection(worker, session_id);
+    return connection ? &connection->session : NULL;
+}
+
+// Into the list, if it is not in it.
+static void enlist(struct list_node *list, struct list_node *node) {
+    if (list_empty(node)) list_append(list, node);
+}
+
+static void mark_dirty(struct connection *connection) {
+    enlist(&connection->worker->dirty, &connection->dirty);
+}
+
+static void close_connection(struct connection *connection) {
+    struct worker *worker = connection->worker;
+    struct session *session = &connection->session;
+    hooks.closing(session);
+    watches_clear(session, worker->dispatcher.keyspace, false);
+    loop_remove(worker->loop, &connection->source);
+    socket_close(connection->source.fd);
+    struct connection **link = chain_of(worker, session->id);
+    while (*link != connection)
+        link = &(*link)->next_by_id;
+    *link = connection->next_by_id;
+    list_remove(&connection->ready);
+    list_remove(&connection->dirty);
+    list_remove(&connection->hungry);
+    list_remove(&connection->parked);
+    list_remove(&connection->all);
+    list_append(&worker->dead, &connection->all); // the wave may still name it; freed at the end of the turn
+    session->closing = true;
+    worker->clients--;
+}
+
+static void free_dead(struct worker *worker) {
+    while (!list_empty(&worker->dead)) {
+        struct connection *connection = LIST_ENTRY(worker->dead.next, struct connection, all);
+        list_remove(&connection->all);
+        session_close(&connection->session);
+        resp_parser_free(&connection->parser);
+        buffer_free(&connection->input);
+        mem_free(connection);
+    }
+}
+
+static void read_connection(struct connection *connection) {
+    struct worker *worker = connection->worker;
+    size_t count;
+    enum read_result result = connection_read(connection, connection_limits.query_buffer, &count);
+    worker->network.reads++;
+    worker->network.bytes_in += count;
+    if (connection->input.size > worker->largest_input) worker->largest_input = connection->input.size;
+    list_remove(&connection->hungry);
+    if (result == READ_CLOSED) {
+        close_connection(connection);
+    } else if (result == READ_OVER_LIMIT) {
+        struct buffer line = BUFFER_EMPTY;
+        session_describe(&connection->session, worker->dispatcher.mono_ms, &line);
+        log_write(LOG_WARNING, "Closing client that reached max query buffer length: %s", buffer_string(&line));
+        buffer_free(&line);
+        worker->network.query_buffer_kills++;
+        close_connection(connection);
+    } else {
+        if (connection->readable) enlist(&worker->hungry, &connection->hungry);
+        if (result == READ_SOME && list_empty(&connection->parked)) enlist(&worker->ready, &connection->ready);
+    }
+}
+
+static void connection_ready(struct source *source, uint32_t events) {
+    struct connection *connection = connection_of(source);
+    if (events & POLLER_WRITE && connection->blocked) {
+        connection->blocked = false;
+        mark_dirty(connection);
+    }
+    if (events & POLLER_READ) read_connection(connection);
+    // The peer has closed: a short read was not the end, which must be fetched after what was read is executed.
+    if (events & POLLER_HANGUP && !connection->session.closing)
+        enlist(&connection->worker->hungry, &connection->hungry);
+}
+
+static void name_endpoints(struct session *session, int fd, bool unix_socket) {
+    char text[SOCKET_NAME_MAX];
+    uint16_t port;
+    socket_local_name(fd, text, &port);
+    const char *bracket = strchr(text, ':') && !unix_socket ? "[" : "", *end = *bracket ? "]" : "";
+    snprintf(session->local_address, sizeof session->local_address, "%s%.100s%s:%u", bracket, text, end, port);
+    if (unix_socket) {
+        memcpy(session->address, session->local_address, sizeof session->address);
+        return;
+    }
+    socket_peer_name(fd, text, &port);
+    bracket = strchr(text, ':') ? "[" : "", end = *bracket ? "]" : "";
+    snprintf(session->address, sizeof session->address, "%s%.100s%s:%u", bracket, text, end, port);
+}
+
+struct adoption {
+    struct worker *worker;
+    int fd;
+    bool unix_socket;
+};
+
+static void adopt(void *argument) {
+    struct adoption *adoption = argument;
+    struct worker *worker = adoption->worker;
+    struct connection *connection = mem_calloc(1, sizeof *connection);
+    connection->worker = worker;
+    connection->source = (struct source){.fd = adoption->fd, .ready = connection_ready};
+    list_init(&connection->all);
+    list_init(&connection->ready);
+    list_init(&connection->dirty);
+    list_init(&connection->hungry);
+    list_init(&connection->parked);
+    struct session *session = &connection->session;
+    session_open(session, (uint16_t)worker->index, SESSION_NORMAL);
+    session->fd = adoption->fd;
+    session->unix_socket = adoption->unix_socket;
+    session->authenticated = settings.requirepass[0] == '\0';
+    session->connection = connection;
+    name_endpoints(session, adoption->fd, adoption->unix_socket);
+    if (!adoption->unix_socket) {
+        socket_set_nodelay(adoption->fd, true);
+        socket_set_keepalive(adoption->fd, connection_limits.keepalive_seconds);
+    }
+    list_append(&worker->connections, &connection->all);
+    struct connection **chain = chain_of(worker, session->id);
+    connection->next_by_id = *chain;
+    *chain = connection;
+    worker->clients++;
+    worker->network.connections++;
+    if (loop_add(worker->loop, &connection->source) != 0) close_connection(connection);
+    mem_free(adoption);
+}
+
+void workers_adopt(int fd, bool unix_socket) {
+    struct adoption *adoption = mem_alloc(sizeof *adoption);
+    *adoption = (struct adoption){workers[next_adopter], fd, unix_socket};
+    next_adopter = (next_adopter + 1) % worker_total;
+    if (adoption->worker->index == 0)
+        adopt(adoption);
+    else
+        loop_post(adoption->worker->loop, adopt, adoption);
+}
+
+// --- Commands.
+
+static void fail_protocol(struct connection *connection) {
+    struct reply reply = {.out = &connection->session.output, .protocol = connection->session.protocol};
+    reply_errorf(&reply, "ERR Protocol error: %s", connection->protocol_error);
+    log_write(LOG_VERBOSE, "Protocol error (%s) from client %s", connection->protocol_error,
+              connection->session.address);
+    connection->protocol_error = NULL;
+    connection->session.close_after_reply = true;
+    mark_dirty(connection);
+}
+
+static void limits_of(const struct session *session, struct resp_limits *limits) {
+    limits->bulk_max = settings.proto_max_bulk_len;
+    limits->arguments_max = INT32_MAX;
+    limits->unauthenticated = !session->authenticated;
+}
+
+// Parses commands of one client into the wave. True: there may be more of it for a later wave.
+static bool parse_some(struct worker *worker, struct connection *connection, unsigned *filled) {
+    struct resp_limits limits;
+    limits_of(&connection->session, &limits);
+    unsigned taken = 0;
+    while (*filled < WAVE_MAX && taken < WAVE_PER_CLIENT) {
+        struct wave_item *item = &worker->wave[*filled];
+        struct bytes input = bytes_of(connection->input.data + connection->parsed,
+                                      connection->input.size - connection->parsed);
+        size_t used = 0;
+        enum resp_result result = resp_parse(&connection->parser, &worker->batch, input, &limits,
+                                             &item->prepared.parsed, &used, &connection->wanted,
+                                             &connection->protocol_error);
+        if (result == RESP_BATCH_FULL) return true;
+        if (result != RESP_COMMAND) return false;
+        connection->wanted = 0;
+        connection->parsed += used;
+        if (item->prepared.parsed.argc == 0) {
+            if (taken == 0) connection->executed = connection->parsed;
+            continue;
+        }
+        item->connection = connection;
+        item->end = connection->parsed;
+        dispatch_prepare(&worker->dispatcher, &connection->session, &item->prepared);
+        ++*filled;
+        taken++;
+        // What follows an inline command shares its memory; what follows AUTH has other limits.
+        if (item->prepared.parsed.is_inline || limits.unauthenticated) return true;
+    }
+    return true;
+}
+
+// Fills the wave from the ready clients, and forgets those that have no whole command left.
+static unsigned fill_wave(struct worker *worker) {
+    unsigned filled = 0;
+    resp_batch_reset(&worker->batch);
+    LIST_EACH(node, &worker->ready) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, ready);
+        unsigned before = filled;
+        bool more = parse_some(worker, connection, &filled);
+        if (!more) list_remove(&connection->ready);
+        connection->held_back = false;
+        if (filled == before && connection->protocol_error) fail_protocol(connection);
+        if (filled == before && !more) connection_compact(connection);
+        if (filled == WAVE_MAX) break;
+    }
+    return filled;
+}
+
+static void park(struct connection *connection) {
+    struct worker *worker = connection->worker;
+    list_remove(&connection->ready);
+    if (list_empty(&connection->parked)) worker->blocked++;
+    enlist(&worker->parked, &connection->parked);
+    connection->held_back = true;
+}
+
+static void execute(struct worker *worker, struct wave_item *item) {
+    struct connection *connection = item->connection;
+    struct session *session = &connection->session;
+    if (connection->held_back || session->closing || session->close_after_reply) return;
+    if (dispatch(&worker->dispatcher, session, &item->prepared) == DISPATCH_PARKED) {
+        park(connection);
+        return;
+    }
+    connection->executed = item->end;
+    if (session->waiting != WAIT_NOTHING) park(connection);
+    if (session->output.size) mark_dirty(connection);
+}
+
+// After a wave: what it did not execute is parsed again later, and nothing points into the inputs any more.
+static void end_wave(struct worker *worker, unsigned filled) {
+    for (unsigned i = 0; i < filled; i++) {
+        struct connection *connection = worker->wave[i].connection;
+        if (i + 1 < filled && worker->wave[i + 1].connection == connection) continue;
+        if (connection->session.closing) continue;
+        if (connection->executed < connection->parsed) connection->parsed = connection->executed;
+        if (connection->held_back) {
+            connection->protocol_error = NULL; // it will be found again
+            memset(&connection->parser.arguments, 0, sizeof connection->parser.arguments);
+            connection->parser.parsed = 0;
+            connection->parser.position = 0;
+        } else if (connection->protocol_error) {
+            fail_protocol(connection);
+        }
+        connection_compact(connection);
+    }
+}
+
+static void prefetch(struct worker *worker, unsigned filled) {
+    struct wave_item *wave = worker->wave;
+    for (unsigned i = 0; i < filled; i++)
+        dispatch_prefetch_bucket(&worker->dispatcher, &wave[i].connection->session, &wave[i].prepared);
+    for (unsigned i = 0; i < filled; i++)
+        dispatch_prefetch_entry(&worker->dispatcher, &wave[i].connection->session, &wave[i].prepared);
+}
+
+static void run_ready(struct worker *worker) {
+    while (!list_empty(&worker->ready)) {
+        unsigned filled = fill_wave(worker);
+        if (filled > 1) prefetch(worker, filled);
+        worker->dispatcher.ticks = ticks_now();
+        for (unsigned i = 0; i < filled; i++)
+            execute(worker, &worker->wave[i]);
+        end_wave(worker, filled);
+    }
+}
+
+// --- Waiting clients.
+
+static void unpark(struct connection *connection) {
+    connection->session.waiting = WAIT_NOTHING;
+    if (list_empty(&connection->parked)) return;
+    connection->worker->blocked--;
+    list_remove(&connection->parked);
+    if (connection->input.size) enlist(&connection->worker->ready, &connection->ready);
+}
+
+static bool may_go_on(struct worker *worker, struct session *session) {
+    switch (session->waiting) {
+    case WAIT_NOTHING: return true;
+    case WAIT_PAUSED: return !pause_applies(worker->dispatcher.mono_ms, true);
+    case WAIT_SLOT: return !keyspace_slot_busy(worker->dispatcher.keyspace, session->wait_slot);
+    case WAIT_DEFERRED: break;
+    }
+    if (!session->wait_until_ms || session->wait_until_ms > worker->dispatcher.mono_ms) return false;
+    session->wait_number++; // an answer that comes too late finds another number
+    session->wait_timed_out(session);
+    mark_dirty(session->connection);
+    return true;
+}
+
+static void wake_parked(struct worker *worker) {
+    LIST_EACH(node, &worker->parked) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, parked);
+        if (may_go_on(worker, &connection->session)) unpark(connection);
+    }
+}
+
+// How long the worker may sleep, for the sake of clients that wait for a moment in time.
+static int64_t parked_bound_us(struct worker *worker) {
+    int64_t bound = -1, now = worker->dispatcher.mono_ms;
+    LIST_EACH(node, &worker->parked) {
+        const struct session *session = &LIST_ENTRY(node, struct connection, parked)->session;
+        int64_t until = session->wait_until_ms;
+        if (session->waiting == WAIT_PAUSED) until = pause_until(now, true);
+        if (session->waiting == WAIT_SLOT) until = now + 10; // a wake normally comes earlier
+        if (!until) continue;
+        int64_t left = until > now ? (until - now) * 1000 : 0;
+        if (bound < 0 || left < bound) bound = left;
+    }
+    return bound;
+}
+
+struct answer {
+    struct call_ticket ticket;
+    size_t size;
+    char resp[];
+};
+
+static void deliver_answer(void *argument) {
+    struct answer *answer = argument;
+    struct worker *worker = workers[answer->ticket.worker];
+    struct connection *connection = find_connection(worker, answer->ticket.session);
+    if (connection && connection->session.waiting == WAIT_DEFERRED &&
+        connection->session.wait_number == answer->ticket.number) {
+        if (connection->session.reply_mode == REPLY_ON)
+            buffer_append(&connection->session.output, answer->resp, answer->size);
+        mark_dirty(connection);
+        unpark(connection);
+    }
+    mem_free(answer);
+}
+
+static void answer_sink(struct call_ticket ticket, struct bytes resp) {
+    struct answer *answer = mem_alloc(sizeof *answer + resp.size);
+    answer->ticket = ticket;
+    answer->size = resp.size;
+    memcpy(answer->resp, resp.data, resp.size);
+    loop_post(workers[ticket.worker]->loop, deliver_answer, answer);
+}
+
+void worker_send(struct worker *worker, uint64_t session_id, struct bytes bytes) {
+    struct connection *connection = find_connection(worker, session_id);
+    if (!connection) return;
+    buffer_append_bytes(&connection->session.output, bytes);
+    mark_dirty(connection);
+}
+
+// --- Output.
+
+static void over_output_limit(struct connection *connection) {
+    struct buffer line = BUFFER_EMPTY;
+    session_describe(&connection->session, connection->worker->dispatcher.mono_ms, &line);
+    log_write(LOG_WARNING, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
+              buffer_string(&line));
+    buffer_free(&line);
+    connection->worker->network.output_buffer_kills++;
+    close_connection(connection);
+}
+
+// True: the connection was closed, since it does not take what it is sent.
+static bool enforce_output_limit(struct connection *connection) {
+    struct session *session = &connection->session;
+    bool replica = session->kind == SESSION_REPLICA && !session->monitor;
+    const struct output_limit *limit = replica ? &connection_limits.replica : &connection_limits.normal;
+    uint64_t size = session->output.size - connection->sent;
+    if (replica) size += hooks.replica_backlog(session);
+    if (size > connection->worker->largest_output) connection->worker->largest_output = size;
+    int64_t now = connection->worker->dispatcher.mono_ms;
+    bool soft = limit->soft && size > limit->soft;
+    if (!soft) connection->soft_limit_since_ms = 0;
+    if (soft && !connection->soft_limit_since_ms) connection->soft_limit_since_ms = now;
+    bool too_long = soft && now - connection->soft_limit_since_ms > 1000 * (int64_t)limit->soft_seconds;
+    if (!too_long && !(limit->hard && size > limit->hard)) return false;
+    over_output_limit(connection);
+    return true;
+}
+
+// Sends the replica what its follower has for it. False: broken.
+static bool feed_replica(struct connection *connection) {
+    struct session *session = &connection->session;
+    size_t total = 0;
+    while (!connection->blocked && total < REPLICA_CHUNK) {
+        struct bytes bytes = hooks.replica_peek(session);
+        if (bytes.size == 0) break;
+        ssize_t put = connection_send(connection, bytes);
+        if (put < 0) return false;
+        if (put == 0) break;
+        hooks.replica_sent(session, (size_t)put);
+        total += (size_t)put;
+    }
+    connection->worker->network.replica_bytes_out += total;
+    connection->worker->network.bytes_out += total;
+    if (total >= REPLICA_CHUNK) mark_dirty(connection); // goes on in the next turn
+    return true;
+}
+
+static void flush(struct connection *connection) {
+    struct worker *worker = connection->worker;
+    struct session *session = &connection->session;
+    size_t count = 0;
+    list_remove(&connection->dirty);
+    if (!connection->blocked && session->output.size) {
+        bool fine = connection_flush(connection, &count);
+        worker->network.writes++;
+        worker->network.bytes_out += count;
+        if (!fine) {
+            close_connection(connection);
+            return;
+        }
+    }
+    if (session->output.size && enforce_output_limit(connection)) return;
+    if (session->output.size == 0 && session->kind == SESSION_REPLICA && session->replica &&
+        !feed_replica(connection)) {
+        close_connection(connection);
+        return;
+    }
+    if (session->close_after_reply && session->output.size == 0) close_connection(connection);
+}
+
+static void flush_all(struct worker *worker) {
+    struct list_node now;
+    list_init(&now);
+    while (!list_empty(&worker->dirty)) { // taken out first: a replica puts itself back
+        struct list_node *node = worker->dirty.next;
+        list_remove(node);
+        list_append(&now, node);
+    }
+    while (!list_empty(&now))
+        flush(LIST_ENTRY(now.next, struct connection, dirty));
+}
+
+// When the journal has grown: replicas here are fed, workers with replicas elsewhere are woken.
+static void follow_journal(struct worker *worker) {
+    uint64_t end = journal_end(worker->dispatcher.journal);
+    if (end == worker->journal_seen) return;
+    worker->journal_seen = end;
+    for (unsigned i = 0; i < worker_total; i++)
+        if (workers[i] != worker && workers[i]->replicas) loop_wake(workers[i]->loop);
+    if (!worker->replicas) return;
+    LIST_EACH(node, &worker->connections) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, all);
+        if (connection->session.kind == SESSION_REPLICA && !connection->blocked) mark_dirty(connection);
+    }
+}
+
+// --- Housekeeping.
+
+// After somebody was exclusive: clients may have been killed, paused or set free.
+static void look_over(struct worker *worker) {
+    uint64_t count = dispatch_exclusive_count();
+    if (count == worker->seen_exclusive) return;
+    worker->seen_exclusive = count;
+    LIST_EACH(node, &worker->connections) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, all);
+        if (connection->session.closing)
+            close_connection(connection);
+        else if (connection->session.close_after_reply)
+            mark_dirty(connection);
+    }
+}
+
+static bool is_idle_too_long(const struct connection *connection, int64_t now) {
+    const struct session *session = &connection->session;
+    if (!connection_limits.idle_seconds || session->kind != SESSION_NORMAL || session->waiting != WAIT_NOTHING)
+        return false;
+    return now - session->active_ms > 1000 * (int64_t)connection_limits.idle_seconds;
+}
+
+static void worker_cron(struct timer *timer) {
+    struct worker *worker = LIST_ENTRY(timer, struct worker, cron);
+    int64_t now = worker->dispatcher.mono_ms;
+    unsigned replicas = 0;
+    LIST_EACH(node, &worker->connections) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, all);
+        struct session *session = &connection->session;
+        session->input_size = connection->input.size;
+        session->input_free = connection->input.capacity - connection->input.size;
+        replicas += session->kind == SESSION_REPLICA;
+        if (is_idle_too_long(connection, now)) {
+            log_write(LOG_VERBOSE, "Closing idle client");
+            close_connection(connection);
+            continue;
+        }
+        if (connection->input.size == 0 && connection->input.capacity && now - session->active_ms > BUFFER_IDLE_MS)
+            buffer_free(&connection->input);
+        if ((connection->blocked || session->kind == SESSION_REPLICA) && enforce_output_limit(connection)) continue;
+        if (session->kind == SESSION_REPLICA) mark_dirty(connection);
+    }
+    worker->replicas = replicas;
+    loop_timer_set(worker->loop, timer, clock_mono_us() + CRON_PERIOD_US);
+}
+
+void worker_count_replica(struct worker *worker) {
+    worker->replicas++;
+}
+
+static void waited(void *context) {
+    struct worker *worker = context;
+    gate_enter(worker->dispatcher.gate, worker->index);
+    worker->dispatcher.now_ms = clock_wall_ms();
+    worker->dispatcher.mono_ms = clock_mono_ms();
+    atomic_store_explicit(&worker->busy, true, memory_order_relaxed);
+    look_over(worker);
+}
+
+static void turn(struct worker *worker) {
+    int64_t wait_us = -1;
+    bool must_go_on = !list_empty(&worker->hungry) || !list_empty(&worker->dirty) || !list_empty(&worker->ready);
+    if (must_go_on) wait_us = 0;
+    else if (!list_empty(&worker->parked)) wait_us = parked_bound_us(worker);
+    loop_turn(worker->loop, wait_us, waited, worker);
+    if (!list_empty(&worker->hungry))
+        LIST_EACH(node, &worker->hungry)
+            read_connection(LIST_ENTRY(node, struct connection, hungry));
+    if (!list_empty(&worker->parked)) wake_parked(worker);
+    run_ready(worker);
+    follow_journal(worker);
+    flush_all(worker);
+    free_dead(worker);
+    atomic_store_explicit(&worker->busy, false, memory_order_relaxed);
+    atomic_store_explicit(&worker->heartbeat_ms, worker->dispatcher.mono_ms, memory_order_relaxed);
+    gate_leave(worker->dispatcher.gate, worker->index);
+}
+
+static void run_worker(void *argument) {
+    struct worker *worker = argument;
+    loop_timer_set(worker->loop, &worker->cron, clock_mono_us() + CRON_PERIOD_US);
+    while (!atomic_load_explicit(&stopping, memory_order_relaxed))
+        turn(worker);
+}
+
+static struct worker *create_worker(unsigned index, struct keyspace *keyspace, struct journal *journal,
+                                    struct gate *gate) {
+    struct worker *worker = mem_aligned_alloc(64, sizeof *worker);
+    memset(worker, 0, sizeof *worker);
+    worker->index = index;
+    worker->loop = loop_create();
+    if (!worker->loop) return NULL;
+    dispatcher_init(&worker->dispatcher, index, keyspace, journal, gate);
+    resp_batch_init(&worker->batch);
+    list_init(&worker->connections);
+    list_init(&worker->ready);
+    list_init(&worker->dirty);
+    list_init(&worker->hungry);
+    list_init(&worker->parked);
+    list_init(&worker->dead);
+    worker->seen_exclusive = dispatch_exclusive_count();
+    timer_init(&worker->cron, worker_cron);
+    worker->dispatcher.now_ms = clock_wall_ms();
+    worker->dispatcher.mono_ms = clock_mono_ms();
+    return worker;
+}
+
+void workers_create(unsigned count, struct keyspace *keyspace, struct journal *journal, struct gate *gate) {
+    worker_total = count;
+    for (unsigned i = 0; i < count; i++)
+        workers[i] = create_worker(i, keyspace, journal, gate);
+    call_set_answer_sink(answer_sink);
+}
+
+void workers_run(void) {
+    for (unsigned i = 1; i < worker_total; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "worker-%u", i);
+        int error = thread_start(&workers[i]->thread, name, run_worker, workers[i]);
+        if (error) {
+            log_write(LOG_WARNING, "Fatal: can't start worker %u: %s", i, strerror(error));
+            _exit(1);
+        }
+    }
+    run_worker(workers[0]);
+    for (unsigned i = 1; i < worker_total; i++)
+        thread_join(&workers[i]->thread);
+}
+
+void workers_stop(void) {
+    atomic_store(&stopping, true);
+    workers_wake();
+}
+
+bool workers_stopping(void) {
+    return atomic_load(&stopping);
+}
+
+void workers_wake(void) {
+    for (unsigned i = 0; i < worker_total; i++)
+        loop_wake(workers[i]->loop);
+}
+
+void worker_post(struct worker *worker, void (*run)(void *argument), void *argument) {
+    loop_post(worker->loop, run, argument);
+}
+
+void workers_network(struct network_counters *sum) {
+    *sum = (struct network_counters){0};
+    for (unsigned i = 0; i < worker_total; i++) {
+        const struct network_counters *one = &workers[i]->network;
+        sum->connections += one->connections;
+        sum->rejected += one->rejected;
+        sum->bytes_in += one->bytes_in;
+        sum->bytes_out += one->bytes_out;
+        sum->reads += one->reads;
+        sum->writes += one->writes;
+        sum->query_buffer_kills += one->query_buffer_kills;
+        sum->output_buffer_kills += one->output_buffer_kills;
+        sum->replica_bytes_out += one->replica_bytes_out;
+    }
+}
+
+unsigned workers_clients(void) {
+    unsigned sum = 0;
+    for (unsigned i = 0; i < worker_total; i++)
+        sum += workers[i]->clients;
+    return sum;
+}
+
+unsigned workers_blocked(void) {
+    unsigned sum = 0;
+    for (unsigned i = 0; i < worker_total; i++)
+        sum += workers[i]->blocked;
+    return sum;
+}
+
+void workers_largest_buffers(size_t *input, size_t *output) {
+    *input = *output = 0;
+    for (unsigned i = 0; i < worker_total; i++) {
+        if (workers[i]->largest_input > *input) *input = workers[i]->largest_input;
+        if (workers[i]->largest_output > *output) *output = workers[i]->largest_output;
+    }
+}
+
+int64_t worker_heartbeat_ms(struct worker *worker, bool *busy) {
+    *busy = atomic_load_explicit(&worker->busy, memory_order_relaxed);
+    return atomic_load_explicit(&worker->heartbeat_ms, memory_order_relaxed);
+}
+
+void workers_flush_and_close(void) {
+    for (unsigned i = 0; i < worker_total; i++) {
+        struct worker *worker = workers[i];
+        flush_all(worker);
+        LIST_EACH(node, &worker->connections)
+            close_connection(LIST_ENTRY(node, struct connection, all));
+        free_dead(worker);
+    }
+}
