@@ -123,9 +123,8 @@ stop_nodes() {
 
 # Does somebody listen on this TCP port, on any address?
 port_taken() {
-    awk -v port="$(printf '%04X' "$1")" \
-        'FNR > 1 && $4 == "0A" { n = split($2, part, ":"); if (part[n] == port) taken = 1 } END { exit !taken }' \
-        /proc/net/tcp /proc/net/tcp6 2>/dev/null
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$(printf '%04X' "$1")" \
+        '$4 == "0A" { n = split($2, part, ":"); if (part[n] == port) taken = 1 } END { exit !taken }'
 }
 
 # Six ports whose bus ports (10000 above) are free too.
