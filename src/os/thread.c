@@ -50,6 +50,10 @@ void thread_join(struct thread *thread) {
     pthread_join(thread->handle, NULL);
 }
 
+void thread_detach(struct thread *thread) {
+    pthread_detach(thread->handle);
+}
+
 unsigned thread_usable_cores(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;

@@ -15,6 +15,9 @@ int thread_start(struct thread *thread, const char *name, void (*run)(void *argu
 
 void thread_join(struct thread *thread);
 
+// Lets it end by itself; it is not joined.
+void thread_detach(struct thread *thread);
+
 // Usable cores of this process (its affinity mask), at least 1.
 unsigned thread_usable_cores(void);
 

@@ -1,0 +1,82 @@
+// replication: the primary's side (who follows our journal) and the replica's side (whom we follow).
+//
+// The stream is the journal: PSYNC offset p asks for journal position p - 1. A replica appends its primary's bytes to
+// its own journal unchanged, so its own replicas and its successor see the same offsets.
+// Role changes happen in exclusive mode. The link to a primary belongs to worker 0; a replica's connection to the worker
+// that accepted it. Source: Redis documentation, "Replication"; PSYNC2 as seen between real servers.
+#ifndef SHOAL_REPLICATION_REPLICATION_H
+#define SHOAL_REPLICATION_REPLICATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "call/dispatch.h"
+#include "net/loop.h"
+
+enum { REPLICATION_ID_SIZE = 40 };
+
+// What replication needs to know; written in exclusive mode.
+struct replication_settings {
+    char *masteruser, *masterauth;   // "" for none
+    char *announce_ip;               // replica-announce-ip, ""
+    unsigned announce_port;          // replica-announce-port, 0: port
+    unsigned port;                   // the client port that we listen on
+    char *bind_source;               // bind-source-addr, ""
+    char *directory;                 // where snapshots are written ("dir")
+    char *dbfilename;
+    uint64_t backlog_size;           // repl-backlog-size
+    unsigned backlog_ttl_seconds;    // repl-backlog-ttl
+    unsigned timeout_seconds;        // repl-timeout
+    unsigned ping_period_seconds;    // repl-ping-replica-period
+    unsigned priority;               // replica-priority
+    bool announced;                  // replica-announced
+    bool disable_nodelay;
+};
+extern struct replication_settings replication_settings;
+
+// Creates it; `dispatcher` and `loop` are worker 0's. `wake_workers` asks all workers to look at their replicas.
+void replication_start(struct dispatcher *dispatcher, struct loop *loop, void (*wake_workers)(void));
+
+// REPLICAOF SLAVEOF ROLE PSYNC SYNC REPLCONF WAIT; ends with a NULL name.
+extern const struct command replication_commands[];
+
+// Follows another primary (an empty host: none), as REPLICAOF does. Exclusive mode, worker 0 or before the workers run.
+void replication_follow(const char *host, uint16_t port);
+void replication_unfollow(void); // becomes a primary, keeping the data, with a new id and the old as its second
+
+// Ten times a second, on worker 0.
+void replication_cron(void);
+// A snapshot for replicas has been written, or not. Worker 0.
+void replication_snapshot_ended(bool ok);
+
+// --- Connections of replicas, for the worker that has them.
+void replication_closing(struct session *session);
+struct bytes replication_peek(struct session *session);
+void replication_sent(struct session *session, size_t count);
+uint64_t replication_backlog(struct session *session);
+// Called when PSYNC has made a replica of a session (on its worker).
+void replication_set_adopter(void (*became_replica)(struct session *session));
+
+// --- For INFO, the bus, SHUTDOWN, snapshots.
+
+// The id of our stream and, for a while after a role change, the one before it up to second_offset. Exclusive mode,
+// or any thread for a copy that may be a moment old.
+void replication_ids(char id[REPLICATION_ID_SIZE + 1], char second[REPLICATION_ID_SIZE + 1], int64_t *second_offset);
+uint64_t replication_offset(void); // what has been journaled (as a replica: applied). Any thread.
+
+// For the cluster's elections: ms since the primary was last heard, and whether the link is up. Any thread.
+void replication_link_state(bool *up, int64_t *data_age_ms, bool *ever_synchronised);
+
+// Takes over the id and offset that a snapshot told (start-up), so that a partial resynchronisation may do.
+void replication_restore(const char *id, int64_t offset);
+// DEBUG CHANGE-REPL-ID. Exclusive mode.
+void replication_change_id(void);
+
+// Appends INFO's section, without its title. Exclusive mode.
+void replication_info(struct buffer *out);
+unsigned replication_replicas(void);
+// Have all replicas acknowledged the journal's end? Any thread.
+bool replication_all_caught_up(void);
+
+#endif
