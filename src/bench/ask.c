@@ -80,12 +80,14 @@ static struct bytes last_leaf(struct bytes answer) {
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         if (!line_end) break;
+        if (line_end - at < 2) break;
         struct bytes line = bytes_of(at + 1, (size_t)(line_end - at) - 2);
         char type = *at;
         at = line_end + 1;
         int64_t size;
         if (type == '$' || type == '=') {
             if (!number_parse(line, &size) || size < 0) continue;
+            if (size > end - at) break; // of a reply that nobody asked for, and is not whole
             leaf = bytes_of(at, (size_t)size);
             at += size + 2;
         } else if (type != '*' && type != '%') {
