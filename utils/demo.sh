@@ -206,7 +206,7 @@ create_cluster() {
 port_of_line='{ split($2, a, "[:@]"); print a[2] }'
 
 show_cluster() {
-    ask "$1" CLUSTER NODES | sort -k2 | while read -r id address flags primary _ _ _ link slots; do
+    ask "$1" CLUSTER NODES | sort -k2 | while read -r _ address flags primary _ _ _ _ slots; do
         address=${address%@*}
         case $flags in
         *fail*) say "$address  is down" ;;
