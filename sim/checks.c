@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "cluster/cluster_view.h"
+#include "sim/replication.h"
 #include "sim/sim.h"
 
 // Where the bus's header keeps what is looked at (version 1 of the wire, big-endian).
@@ -15,7 +16,9 @@ enum {
     HEADER_CURRENT_EPOCH = 16,
     HEADER_CONFIG_EPOCH = 24,
     HEADER_FLAGS = 2250,
+    HEADER_MESSAGE_FLAGS = 2253,
     HEADER_SIZE = 2256,
+    MESSAGE_FLAG_FORCE_ACK = 2,
     TYPE_PING = 0,
     TYPE_PONG = 1,
     TYPE_MEET = 2,
@@ -104,6 +107,20 @@ static void check_vote(struct sim *sim, struct node *node, uint32_t to, uint64_t
                  node->index, epoch, checks->nodes[node->index].disk_vote_epoch);
 }
 
+// An administrator's kind failover waits for the primary to pause and the replica to have all that was
+// written.
+static void check_handover(struct sim *sim, struct node *node) {
+    if (!node->asked_kindly || node->replication.source < 0) return;
+    struct node *source = &sim->nodes[node->replication.source];
+    if (!source->core) return;
+    replication_advance(source);
+    if (source->replication.offset != node->replication.offset)
+        sim_fail(sim,
+                 "a kind failover loses nothing: n%u asks for votes at offset %" PRIu64
+                 ", n%u is at %" PRIu64,
+                 node->index, node->replication.offset, source->index, source->replication.offset);
+}
+
 void check_made(struct sim *sim, struct node *node, const struct cluster_message *message) {
     if (message->size < HEADER_SIZE) return;
     struct checked_node *checked = &sim->checks.nodes[node->index];
@@ -113,6 +130,9 @@ void check_made(struct sim *sim, struct node *node, const struct cluster_message
         sim_fail(sim, "epochs never go back: n%u makes a message of epoch %" PRIu64 " after %" PRIu64,
                  node->index, epoch, checked->epoch);
     checked->epoch = epoch;
+    if (read_u16(message->data + HEADER_TYPE) == TYPE_AUTH_REQUEST &&
+        message->data[HEADER_MESSAGE_FLAGS] & MESSAGE_FLAG_FORCE_ACK)
+        check_handover(sim, node);
     if (!(read_u16(message->data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY) ||
         config_epoch == checked->config_epoch)
         return;

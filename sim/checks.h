@@ -4,6 +4,7 @@
 //  always   one vote per epoch and voter, restarts included
 //           a promotion outside of TAKEOVER has a majority of votes, and is the only one of its epoch
 //           a vote, a claim of an epoch or a request for votes is on disk before it is spoken
+//           a kind manual failover asks for votes with all of the primary's stream in hand
 //           the epochs of a node's messages never go back (its own config epoch not even over a restart)
 //  settled  one owner per slot; all views equal in nodes, roles, primaries, epochs and slots; nobody seen as
 //  failed;

@@ -280,7 +280,10 @@ static void order_comes(struct event *event) {
     int slot = cluster_order_slot(arguments, step_event.order.count);
     if (slot >= 0) step_event.order.keys_in_slot = bitset_test(node->keys, (size_t)slot);
     sim_say(sim, "n%u is ordered CLUSTER %s", node->index, order->words);
-    if (step_event.order.count && bytes_is(arguments[0], "failover")) replication_watch(node);
+    if (step_event.order.count && bytes_is(arguments[0], "failover")) {
+        node->asked_kindly = step_event.order.count == 1;
+        replication_watch(node);
+    }
     node_step(node, &step_event);
     mem_free(words);
 }
@@ -469,14 +472,10 @@ static void act(struct node *node, const struct cluster_action *action, const st
     case CLUSTER_ACTION_DROP_SLOT: bitset_clear(node->keys, action->slot); break;
     case CLUSTER_ACTION_DROP_ALL: memset(node->keys, 0, sizeof node->keys); break;
     case CLUSTER_ACTION_PAUSE_WRITES:
-        replication_advance(node);
-        node->replication.paused = true;
+        replication_pause(node, action->until);
         replication_watch(node);
         break;
-    case CLUSTER_ACTION_RESUME_WRITES:
-        replication_advance(node);
-        node->replication.paused = false;
-        break;
+    case CLUSTER_ACTION_RESUME_WRITES: replication_pause(node, 0); break;
     case CLUSTER_ACTION_NOTE:
         if (action->note.level >= LOG_NOTICE || sim->trace.echo)
             sim_say(sim, "n%u: %s", node->index, action->note.text);

@@ -44,8 +44,8 @@ struct node_clock {
 struct replication {
     int source; // index of the node it follows, -1 for a primary
     bool linked;
-    bool synchronised; // its data came from this source at some time
-    bool paused;       // a manual failover holds clients' writes
+    bool synchronised;        // its data came from this source at some time
+    uint64_t paused_until_ms; // a manual failover holds clients' writes, by this node's clock
     uint64_t offset;
     uint64_t advanced_us;    // the world's time of `offset`
     uint64_t heard_us;       // the world's time when the source was last heard
@@ -69,9 +69,10 @@ struct node {
     struct held_send *first_held, *last_held;
     struct pending_order *orders;
     uint32_t order_count;
-    uint64_t tick_us; // when the next tick is planned, 0 = none
-    bool is_primary;  // as the core said last
-    bool taken_over;  // the last promotion was a TAKEOVER
+    uint64_t tick_us;  // when the next tick is planned, 0 = none
+    bool is_primary;   // as the core said last
+    bool asked_kindly; // the last FAILOVER order was without FORCE or TAKEOVER
+    bool taken_over;   // the last promotion was a TAKEOVER
     uint64_t owners_version;
     struct replication replication;
     uint8_t keys[CLUSTER_SLOTS / 8]; // the slots that have keys here

@@ -32,7 +32,7 @@ void replication_lead(struct node *node) {
     replication_update(node);
     replication->source = -1;
     replication->linked = false;
-    replication->paused = false;
+    replication->paused_until_ms = 0;
     replication->advanced_us = now_us(node);
 }
 
@@ -46,6 +46,15 @@ void replication_follow(struct node *node, int source) {
     replication->connectable_us = 0;
 }
 
+static bool writes_paused(const struct node *node) {
+    return node->replication.paused_until_ms > node_now(node);
+}
+
+void replication_pause(struct node *node, uint64_t until_ms) {
+    replication_advance(node);
+    node->replication.paused_until_ms = until_ms;
+}
+
 void replication_advance(struct node *node) {
     struct replication *replication = &node->replication;
     if (replication->source >= 0 || !node->core) return;
@@ -53,7 +62,7 @@ void replication_advance(struct node *node) {
     uint64_t frozen_until = node->sim->network.hosts[node->index].frozen_until;
     if (frozen_until > now_us(node)) passed = 0;
     replication->advanced_us = now_us(node);
-    if (!replication->paused && passed)
+    if (!writes_paused(node) && passed)
         replication->offset += (passed * (NODE_WRITES_PER_MS + node->index % 64) + 999) / MICROSECONDS_PER_MS;
 }
 
@@ -78,7 +87,7 @@ static void synchronise(struct node *node, struct node *source) {
 static void follow_stream(struct node *node, struct node *source) {
     struct replication *replication = &node->replication;
     uint64_t there = source->replication.offset;
-    uint64_t lag = source->replication.paused ? 0 : prng_below(&node->sim->world.prng, LAG_BYTES_MAX);
+    uint64_t lag = writes_paused(source) ? 0 : prng_below(&node->sim->world.prng, LAG_BYTES_MAX);
     if (there >= lag && there - lag > replication->offset) replication->offset = there - lag;
     memcpy(node->keys, source->keys, sizeof node->keys);
     replication->heard_us = now_us(node);
@@ -109,6 +118,7 @@ static void tell(struct node *node) {
     const struct replication *replication = &node->replication;
     struct cluster_event event = {.kind = CLUSTER_EVENT_REPLICATION};
     event.replication.offset = replication->offset;
+    event.replication.writes_paused = replication->source < 0 && writes_paused(node);
     event.replication.primary_link_up = replication->linked;
     event.replication.ever_synchronised = replication->synchronised;
     event.replication.data_age = (now_us(node) - replication->heard_us) / MICROSECONDS_PER_MS;

@@ -18,6 +18,9 @@ void replication_lead(struct node *node);
 // The node follows another one (-1: an address where nobody is).
 void replication_follow(struct node *node, int source);
 
+// Clients' writes are held until the node's clock shows `until_ms`; 0: they aren't.
+void replication_pause(struct node *node, uint64_t until_ms);
+
 // Brings a primary's stream up to now.
 void replication_advance(struct node *node);
 
