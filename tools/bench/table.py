@@ -55,7 +55,7 @@ class Setup:
 
 def parse(arguments):
     def built(name):
-        return os.path.join(ROOT, "build", "bin", name)
+        return os.path.join(os.environ.get("SHOAL_BUILD", os.path.join(ROOT, "build")), "bin", name)
 
     names = "\n".join("  %-10s %s" % (name, text) for name, (_, text) in ROWS.items())
     parser = argparse.ArgumentParser(description=__doc__, epilog="rows:\n" + names,
