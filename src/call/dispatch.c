@@ -40,6 +40,7 @@ void dispatcher_init(struct dispatcher *dispatcher, unsigned worker, struct keys
 
 void dispatcher_free(struct dispatcher *dispatcher) {
     buffer_free(&dispatcher->effects);
+    buffer_free(&dispatcher->passing);
 }
 
 struct dispatcher *call_dispatcher(struct call *call) {
@@ -188,7 +189,7 @@ static void let_in(struct dispatcher *dispatcher, struct admitted *admitted) {
         dispatch_begin_exclusive(dispatcher);
     else if (admitted->count)
         slot_lock_many(dispatcher->keyspace, admitted->slots, admitted->count);
-    dispatcher->held = admitted->exclusive || admitted->count;
+    dispatcher->held = true; // whatever it nests locks nothing of its own
 }
 
 static void let_out(struct dispatcher *dispatcher, struct admitted *admitted) {
@@ -459,12 +460,23 @@ static bool make_room(struct dispatcher *dispatcher, struct session *session, co
     return false;
 }
 
+// A replica's journal repeats its primary's bytes, a transaction's all at once: a snapshot never falls into its middle.
+static void pass_on(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared) {
+    if (__builtin_expect(session->kind != SESSION_PRIMARY, 1)) return;
+    buffer_append_bytes(&dispatcher->passing, prepared->parsed.raw);
+    if (session->transaction.open) return;
+    if (journal_active(dispatcher->journal))
+        journal_append(dispatcher->journal, dispatcher->worker, -1, buffer_bytes(&dispatcher->passing));
+    dispatcher->passing.size = 0;
+}
+
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session, struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
     const struct command *command = prepared->command;
     if (!check_shape(session, prepared, &reply)) {
         reject(dispatcher, session, command);
+        pass_on(dispatcher, session, prepared);
         after_reply_mode(session, before);
         return DISPATCH_DONE;
     }
@@ -501,6 +513,7 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
             effects_journal(dispatcher, session);
             if (session->asking && !(command->flags & CMD_ASKING && is_run_by(command, "asking"))) session->asking = false;
         }
+        if (!parked) pass_on(dispatcher, session, prepared);
         let_out(dispatcher, &admitted);
         free_admitted(&admitted);
     }

@@ -27,6 +27,7 @@ struct dispatcher {
     struct buffer effects;
     unsigned effect_count;
     int effect_db, effect_first_db;
+    struct buffer passing; // bytes of the primary's stream that are applied and not journaled yet
 };
 
 void dispatcher_init(struct dispatcher *dispatcher, unsigned worker, struct keyspace *keyspace, struct journal *journal,
