@@ -69,10 +69,8 @@ def encode(arguments):
     """One command as an array of bulk strings."""
     parts = [b"*%d\r\n" % len(arguments)]
     for argument in arguments:
-        if isinstance(argument, str):
-            argument = argument.encode("utf-8", "surrogateescape")
-        elif isinstance(argument, (int, float)):
-            argument = str(argument).encode()
+        if not isinstance(argument, (bytes, bytearray)):
+            argument = str(argument).encode("utf-8", "surrogateescape")
         parts.append(b"$%d\r\n%s\r\n" % (len(argument), argument))
     return b"".join(parts)
 

@@ -1,0 +1,469 @@
+"""Primary and replicas: full and partial synchronisation, chains, WAIT, and Debian's redis-server on either side."""
+import re
+import threading
+import time
+
+import pytest
+
+from support.programs import SLOWNESS, wait_until
+from support.resp import Client, Error
+
+FAST = {"repl_diskless_sync_delay": 0, "repl_ping_replica_period": 1}
+
+
+def linked(replica, seconds=20):
+    replica.wait_for(lambda client: client.info("replication")["master_link_status"] == "up", seconds,
+                     f"{replica} to be linked")
+
+
+def attach(replica, primary, port=None):
+    assert replica.call("REPLICAOF", "127.0.0.1", port or primary.port) == b"OK"
+    linked(replica)
+
+
+def contents(server):
+    found = {}
+    with server.client(timeout=30) as client:
+        for name in client.info("keyspace"):
+            client.call("SELECT", name[2:])
+            keys = client.call("KEYS", "*")
+            for key, value, moment in zip(keys, client.pipeline(["GET", key] for key in keys),
+                                          client.pipeline(["PEXPIRETIME", key] for key in keys)):
+                found[name, key] = value, moment
+    return found
+
+
+def settled(primary, *replicas):
+    """Waits until every replica has all of the primary's stream."""
+    def equal():
+        offset = primary.info("replication")["master_repl_offset"]
+        return all(replica.info("replication")["slave_repl_offset"] == offset for replica in replicas)
+    wait_until(equal, 15, "the replicas to have everything")
+
+
+def every_kind_of_write(client):
+    """All write commands that exist, in two databases, in and out of transactions."""
+    far = 33177117420
+    client.pipeline([
+        ["SET", "a", "1"], ["SET", "b", "2", "EX", 1000], ["SETEX", "c", 1000, "3"], ["PSETEX", "d", 1000000, "4"],
+        ["SETNX", "e", "5"], ["MSET", "f", "6", "g", "7"], ["MSETNX", "h", "8", "i", "9"], ["APPEND", "a", "x"],
+        ["INCR", "n"], ["INCRBY", "n", 10], ["DECR", "n"], ["DECRBY", "n", 2], ["INCRBYFLOAT", "fl", "1.5"],
+        ["INCRBYFLOAT", "fl", "0.1"], ["GETSET", "b", "new"], ["SETRANGE", "s", 5, "hello"], ["GETDEL", "h"],
+        ["GETEX", "c", "PERSIST"], ["GETEX", "g", "EXAT", far], ["EXPIRE", "e", 5000], ["PEXPIRE", "f", 5000000],
+        ["EXPIREAT", "i", far], ["PEXPIREAT", "i", far * 1000 + 1], ["PERSIST", "f"], ["RENAME", "i", "j"],
+        ["RENAMENX", "j", "k"], ["COPY", "k", "l"], ["COPY", "k", "m", "DB", 1], ["MOVE", "l", 1], ["DEL", "nothing"],
+        ["SET", "gone", 1], ["UNLINK", "gone"], ["MULTI"], ["SET", "t1", 1], ["INCR", "t1"], ["DEL", "missing"], ["EXEC"],
+        ["SELECT", 2], ["SET", "other", "db"], ["SWAPDB", 2, 3], ["SELECT", 0], ["SET", "bin", bytes(range(256))],
+        ["SET", "past", "v"], ["EXPIREAT", "past", 1], ["SET", "k2", "v", "PXAT", far * 1000], ["SET", "k2", "w", "KEEPTTL"],
+        ["SET", "k3", "v", "GET"], ["SETRANGE", "empty", 0, ""], ["RESTORE", "bad", 0, "x"],
+        ["SELECT", 5], ["SET", "flush", "me"], ["FLUSHDB"], ["SET", "stays", "here"], ["SELECT", 0]])
+    dump = client.call("DUMP", "bin")
+    client.call("RESTORE", "restored", 100000, dump, "REPLACE")
+    client.call("RESTORE", "restored2", far * 1000, dump, "ABSTTL")
+
+
+def test_full_synchronisation(server):
+    primary, replica = server(**FAST), server()
+    with primary.client() as client:
+        every_kind_of_write(client)
+        client.pipeline(["SET", f"k{i}", f"value{i}" * 10] for i in range(20000))
+    replica.call("SET", "mine", "is replaced")
+    attach(replica, primary)
+    settled(primary, replica)
+    assert contents(replica) == contents(primary)
+    assert replica.call("GET", "mine") is None
+    info, other = primary.info("replication"), replica.info("replication")
+    assert info["role"] == "master" and info["connected_slaves"] == "1"
+    assert re.fullmatch(rf"ip=127\.0\.0\.1,port={replica.port},state=online,offset=\d+,lag=\d+", info["slave0"])
+    assert other["role"] == "slave" and other["master_host"] == "127.0.0.1" and other["master_port"] == str(primary.port)
+    assert other["master_replid"] == info["master_replid"]
+    assert primary.call("ROLE")[0] == b"master"
+    assert primary.call("ROLE")[2][0][:2] == [b"127.0.0.1", str(replica.port).encode()]
+    assert replica.call("ROLE")[:4] == [b"slave", b"127.0.0.1", primary.port, b"connected"]
+
+
+def test_the_stream(server):
+    primary, replica = server(**FAST), server()
+    attach(replica, primary)
+    with primary.client() as client:
+        every_kind_of_write(client)
+    settled(primary, replica)
+    assert contents(replica) == contents(primary)
+    primary.call("FLUSHALL")
+    settled(primary, replica)
+    assert contents(replica) == {}
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_order_of_the_stream_is_the_order_of_execution(server, workers):
+    """Many clients append to the same keys at once; the replica's strings are the primary's, byte for byte."""
+    primary, replica = server(io_threads=workers, **FAST), server(io_threads=workers)
+    attach(replica, primary)
+
+    def write(number):
+        with primary.client(timeout=30) as client:
+            for turn in range(40):
+                client.pipeline([["APPEND", f"log{turn % 3}", f"{number}:{turn}:{i},"] for i in range(10)]
+                                + [["MULTI"], ["APPEND", "log0", "<"], ["APPEND", "log1", ">"], ["EXEC"],
+                                   ["RENAME", "log2", "log3"], ["RENAME", "log3", "log2"], ["COPY", "log0", "copy", "REPLACE"]])
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    settled(primary, replica)
+    assert contents(replica) == contents(primary)
+    assert len(primary.call("GET", "log0")) > 1000
+
+
+def test_full_synchronisation_under_load(server):
+    """Writes go on while the replica synchronises; at the end both are the same."""
+    primary = server(io_threads=2, **FAST)
+    with primary.client(timeout=30) as client:
+        client.pipeline(["SET", f"k{i}", "x" * 200] for i in range(50000))
+    stop = threading.Event()
+
+    def write(number):
+        with primary.client(timeout=30) as client:
+            turn = 0
+            while not stop.is_set():
+                client.pipeline([["APPEND", f"k{number * 100 + turn % 100}", f"{turn}"], ["INCR", "n"],
+                                 ["DEL", f"k{1000 + turn}"], ["SET", f"new{turn}", turn]])
+                turn += 1
+                # A load, not a flood: the two processes share a machine with everything else.
+                time.sleep(0.001)
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        replicas = [server(), server()]
+        for replica in replicas:
+            attach(replica, primary)
+        time.sleep(0.3)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    settled(primary, *replicas)
+    expected = contents(primary)
+    for replica in replicas:
+        assert contents(replica) == expected
+
+
+def test_partial_resynchronisation_after_a_cut(server, proxy):
+    primary, replica = server(repl_backlog_size="1mb", **FAST), server(repl_timeout=5)
+    link = proxy(primary.port)
+    attach(replica, primary, link.port)
+    with primary.client() as client:
+        for turn in range(3):
+            client.pipeline(["SET", f"k{turn}:{i}", "x"] for i in range(100))
+            link.cut(refuse=True)
+            client.pipeline(["SET", f"missed{turn}:{i}", "x"] for i in range(100))
+            wait_until(lambda: replica.info("replication")["master_link_status"] == "down", 10, "the link to be down")
+            link.mend()
+            linked(replica)
+            settled(primary, replica)
+            assert contents(replica) == contents(primary)
+        stats = client.info("stats")
+        assert stats["sync_full"] == "1"
+        assert stats["sync_partial_ok"] == "3"
+
+
+def test_too_much_missed_means_a_full_synchronisation(server, proxy):
+    primary, replica = server(repl_backlog_size="16kb", **FAST), server()
+    link = proxy(primary.port)
+    attach(replica, primary, link.port)
+    link.cut(refuse=True)
+    with primary.client() as client:
+        client.pipeline(["SET", f"k{i}", "x" * 1000] for i in range(3000))
+        link.mend()
+        linked(replica)
+        settled(primary, replica)
+        stats = client.info("stats")
+        assert stats["sync_full"] == "2"
+        assert stats["sync_partial_err"] == "1"
+    assert contents(replica) == contents(primary)
+
+
+def test_a_link_that_is_silent_is_given_up(server, proxy):
+    """Held bytes, open connections: both sides notice after repl-timeout."""
+    primary = server(repl_timeout=2, **FAST)
+    replica = server(repl_timeout=2)
+    link = proxy(primary.port)
+    attach(replica, primary, link.port)
+    link.hold()
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "down", 15, "the replica to notice")
+    wait_until(lambda: primary.info("replication")["connected_slaves"] == "0", 15, "the primary to notice")
+    primary.call("SET", "k", "v")
+    link.cut()
+    link.mend()
+    linked(replica)
+    settled(primary, replica)
+    assert replica.call("GET", "k") == b"v"
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+def test_cut_in_the_middle_of_a_full_synchronisation(server, proxy):
+    primary, replica = server(**FAST), server()
+    with primary.client(timeout=30) as client:
+        client.pipeline(["SET", f"k{i}", "x" * 1000] for i in range(20000))
+    replica.call("SET", "old", "data")
+    link = proxy(primary.port)
+    replica.call("REPLICAOF", "127.0.0.1", link.port)
+    wait_until(lambda: link.carried > 200000, 15, "the transfer to begin", step=0.0005)
+    link.cut(refuse=True)
+    time.sleep(0.1)
+    assert replica.call("PING") == b"PONG"
+    link.mend()
+    linked(replica)
+    settled(primary, replica)
+    assert contents(replica) == contents(primary)
+
+
+def test_a_replica_of_a_replica(server):
+    first, second, third = server(**FAST), server(**FAST), server(**FAST)
+    attach(second, first)
+    attach(third, second)
+    with first.client() as client:
+        every_kind_of_write(client)
+    settled(first, second, third)
+    assert contents(third) == contents(second) == contents(first)
+    assert third.call("ROLE")[2] == second.port
+    assert third.info("replication")["master_replid"] == first.info("replication")["master_replid"]
+
+
+def test_promotion_keeps_the_history(server):
+    """After a replica is promoted, its sister and the old primary go on with partial resynchronisations."""
+    old, new, sister = server(**FAST), server(**FAST), server(**FAST)
+    attach(new, old)
+    attach(sister, old)
+    old.call("SET", "k", "v")
+    settled(old, new, sister)
+    old_id = old.info("replication")["master_replid"]
+    assert new.call("REPLICAOF", "NO", "ONE") == b"OK"
+    info = new.info("replication")
+    assert info["role"] == "master" and info["master_replid"] != old_id and info["master_replid2"] == old_id
+    attach(sister, new)
+    assert new.call("SET", "k", "w") == b"OK"
+    settled(new, sister)
+    assert sister.call("GET", "k") == b"w"
+    assert new.info("stats")["sync_full"] == "0" and new.info("stats")["sync_partial_ok"] == "1"
+    attach(old, new)
+    settled(new, old)
+    assert contents(old) == contents(new)
+    assert new.info("stats")["sync_full"] == "0"
+
+
+def test_a_replica_restarts_and_goes_on(server):
+    """The RDB that a replica saves tells where it was; after a restart it needs no full synchronisation."""
+    primary = server(**FAST)
+    replica = server(replicaof=("127.0.0.1", primary.port))
+    linked(replica)
+    primary.call("SET", "k", "v")
+    settled(primary, replica)
+    replica.call("SAVE")
+    replica.stop()
+    primary.call("SET", "k", "w")
+    replica.start()
+    linked(replica)
+    settled(primary, replica)
+    assert replica.call("GET", "k") == b"w"
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+def test_read_only(server):
+    primary, replica = server(**FAST), server()
+    attach(replica, primary)
+    primary.call("SET", "k", "v")
+    settled(primary, replica)
+    with replica.client() as client:
+        for command in (["SET", "k", "x"], ["DEL", "k"], ["INCR", "n"], ["EXPIRE", "k", 1], ["FLUSHALL"], ["GETDEL", "k"],
+                        ["SWAPDB", 0, 1], ["RENAME", "k", "l"], ["GETEX", "k", "PERSIST"]):
+            assert client.reply(*command) == "READONLY You can't write against a read only replica.", command
+        assert client.call("GET", "k") == b"v"
+        client.call("MULTI")
+        assert client.reply("SET", "k", "x").code == "READONLY"
+        assert client.reply("EXEC").code == "EXECABORT"
+        client.call("CONFIG", "SET", "replica-read-only", "no")
+        assert client.call("SET", "local", "x") == b"OK"
+
+
+def test_stale_data(server, proxy):
+    primary, replica = server(**FAST), server()
+    link = proxy(primary.port)
+    attach(replica, primary, link.port)
+    primary.call("SET", "k", "v")
+    settled(primary, replica)
+    link.cut(refuse=True)
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "down", 10)
+    with replica.client() as client:
+        assert client.call("GET", "k") == b"v"
+        client.call("CONFIG", "SET", "replica-serve-stale-data", "no")
+        assert client.reply("GET", "k").startswith("MASTERDOWN Link with MASTER is down")
+        assert client.call("PING") == b"PONG"
+        assert client.call("CONFIG", "GET", "port")
+        client.call("CONFIG", "SET", "replica-serve-stale-data", "yes")
+
+
+def test_wait(server, proxy):
+    primary, one, two = server(**FAST), server(), server()
+    attach(one, primary)
+    link = proxy(primary.port)
+    attach(two, primary, link.port)
+    with primary.client() as client:
+        client.call("SET", "k", "v")
+        assert client.call("WAIT", 2, 5000) == 2
+        assert client.call("WAIT", 0, 0) == 2
+        link.hold()
+        client.call("SET", "k", "w")
+        start = time.monotonic()
+        assert client.call("WAIT", 2, 300) == 1
+        assert 0.25 < time.monotonic() - start < 3 * SLOWNESS
+        assert client.call("WAIT", 1, 5000) == 1
+        client.send("WAIT", 2, 0)
+        assert client.silent_for(0.1)
+        link.mend()
+        assert client.read() == 2
+        replies = client.pipeline([["MULTI"], ["SET", "k", "x"], ["WAIT", 2, 1000], ["EXEC"]])
+        assert replies[-1][0] == b"OK"
+    with primary.client() as fresh:
+        # A client that wrote nothing waits for nothing.
+        assert fresh.call("WAIT", 2, 1000) == 2
+    assert one.client().reply("WAIT", 1, 10).startswith("ERR WAIT cannot be used with replica instances")
+
+
+def test_min_replicas_to_write(server):
+    primary, replica = server(min_replicas_to_write=1, min_replicas_max_lag=5, **FAST), server()
+    assert primary.client().reply("SET", "k", "v").startswith("NOREPLICAS Not enough good replicas to write.")
+    assert primary.call("GET", "k") is None
+    attach(replica, primary)
+    wait_until(lambda: primary.client().reply("SET", "k", "v") == b"OK", 10, "the replica to count")
+
+
+def test_password_between_servers(server):
+    primary = server(requirepass="secret", **FAST)
+    replica = server(masterauth="wrong", replicaof=("127.0.0.1", primary.port))
+    time.sleep(0.5)
+    assert replica.info("replication")["master_link_status"] == "down"
+    replica.call("CONFIG", "SET", "masterauth", "secret")
+    linked(replica)
+
+
+def test_a_primary_that_is_not_there(server):
+    replica = server(replicaof=("127.0.0.1", 1))
+    with replica.client() as client:
+        time.sleep(0.5)
+        assert client.call("PING") == b"PONG"
+        assert client.info("replication")["master_link_status"] == "down"
+        assert client.call("ROLE")[3] in (b"connect", b"connecting")
+        assert client.call("REPLICAOF", "NO", "ONE") == b"OK"
+        assert client.call("SET", "k", "v") == b"OK"
+
+
+def test_change_of_primaries(server):
+    one, two, replica = server(**FAST), server(**FAST), server()
+    one.call("SET", "from", "one")
+    two.call("SET", "from", "two")
+    for primary in (one, two, one):
+        attach(replica, primary)
+        settled(primary, replica)
+        assert contents(replica) == contents(primary)
+
+
+def test_a_primary_that_restarts(server):
+    """Its history is gone (nothing was saved): the replica takes the new one, whole."""
+    primary, replica = server(**FAST), server()
+    primary.call("SET", "k", "v")
+    attach(replica, primary)
+    settled(primary, replica)
+    primary.kill()
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "down", 10)
+    assert replica.call("GET", "k") == b"v"
+    primary.start()
+    primary.call("SET", "other", "w")
+    linked(replica)
+    settled(primary, replica)
+    assert contents(replica) == contents(primary) and ("db0", b"k") not in contents(replica)
+
+
+@pytest.mark.parametrize("roles", ["redis is the primary", "redis is the replica"])
+@pytest.mark.parametrize("diskless", ["yes", "no"])
+def test_with_redis(server, redis_server, roles, diskless, proxy):
+    """Full synchronisation, stream and partial resynchronisation with a real redis-server on one side."""
+    options = {**FAST, "repl_diskless_sync": diskless}
+    makers = (redis_server, server) if roles == "redis is the primary" else (server, redis_server)
+    primary, replica = makers[0](**options), makers[1](**options)
+    with primary.client(timeout=30) as client:
+        client.pipeline(["SET", f"k{i}", f"value{i}" * (i % 50)] for i in range(5000))
+        every_kind_of_write(client)
+    link = proxy(primary.port)
+    attach(replica, primary, link.port)
+    settled(primary, replica)
+    assert contents(replica) == contents(primary)
+    with primary.client() as client:
+        every_kind_of_write(client)
+        assert client.call("WAIT", 1, 5000) == 1
+        settled(primary, replica)
+        assert contents(replica) == contents(primary)
+        link.cut(refuse=True)
+        client.pipeline(["SET", f"missed{i}", "x"] for i in range(1000))
+        link.mend()
+        linked(replica)
+        settled(primary, replica)
+        assert contents(replica) == contents(primary)
+        assert client.info("stats")["sync_full"] == "1" and client.info("stats")["sync_partial_ok"] == "1"
+        client.call("FLUSHALL")
+        settled(primary, replica)
+    assert contents(replica) == {}
+
+
+def test_redis_follows_us_follows_redis(server, redis_server):
+    """A chain with us in the middle: the offsets and the history's name are one for all three."""
+    top, middle, bottom = redis_server(**FAST), server(**FAST), redis_server(**FAST)
+    attach(middle, top)
+    attach(bottom, middle)
+    with top.client() as client:
+        every_kind_of_write(client)
+    settled(top, middle, bottom)
+    assert contents(bottom) == contents(top)
+    # The one in the middle is passed over: the last goes on with the first, without a full synchronisation.
+    full = top.info("stats")["sync_full"]
+    attach(bottom, top)
+    settled(top, bottom)
+    assert top.info("stats")["sync_full"] == full
+
+
+def test_psync_by_hand(server):
+    """What a replica's first words get: PING, REPLCONF, PSYNC; then an RDB and the stream."""
+    primary = server(**FAST)
+    primary.call("SET", "k", "v")
+    with primary.client() as client:
+        assert client.call("REPLCONF", "listening-port", 1234) == b"OK"
+        assert client.call("REPLCONF", "capa", "eof", "capa", "psync2") == b"OK"
+        client.send("PSYNC", "?", -1)
+        word, identity, offset = wait_until(client.read, 10).split()
+        assert word == b"FULLRESYNC" and re.fullmatch(rb"[0-9a-f]{40}", identity) and int(offset) >= 0
+        line = client._line()
+        while not line:
+            line = client._line()
+        assert line.startswith(b"$EOF:") and len(line) == 45
+        mark = line[5:]
+        while mark not in client.buffer[client.position:]:
+            client._fill()
+        end = client.buffer.index(mark, client.position)
+        assert client.buffer[client.position:client.position + 5] == b"REDIS"
+        client.position = end + 40
+        client.send("REPLCONF", "ACK", offset)
+        primary.call("SET", "k", "w")
+        seen = []
+        while [b"SET", b"k", b"w"] not in seen:
+            seen.append(client.read())
+        assert [b"SELECT", b"0"] in seen
+    with primary.client() as client:
+        client.send("PSYNC", identity, int(offset) + 1)
+        assert client.read().startswith(b"CONTINUE")
+        assert client.read() in ([b"SELECT", b"0"], [b"PING"])
+    with primary.client() as client:
+        client.send("PSYNC", identity, 10**9)
+        assert wait_until(client.read, 10).startswith(b"FULLRESYNC")
