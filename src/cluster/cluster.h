@@ -6,30 +6,39 @@
 // same actions. Thread: one at a time, the driver's (the bus thread of the server, or the simulator).
 //
 // THE DRIVER'S LAW. Correctness of votes and epochs rests on it.
-//  1. Deliver events one at a time. After each step carry out all actions, in the order of the list, before
-//  the next step
-//     (a SAVE may be finished later, see 3). The list and all it points to live until the next step.
-//  2. SAVE n: write what cluster_nodes_conf() yields at that moment to disk (temporary file, fsync when
-//  `sync`, rename). Then
-//     deliver SAVED with that number. Saves complete in the order of their numbers; a later one that
-//     succeeded covers the earlier ones. Saves may be skipped in favour of a later one, then only the later
-//     one is reported.
-//  3. SEND and OUTCOME with `save` != 0 are held until a SAVED event with number >= save and ok has been
-//  delivered. When that
-//     save fails, held sends are dropped, and held outcomes are answered with an error. Order per link is
-//     kept: what follows a held send on the same link waits behind it.
-//  4. Links. CONNECT asks for the one outgoing link of a node; the driver answers with LINK_UP or with one of
-//  LINK_DOWN and
-//     LINK_REFUSED. After LINK_UP come PACKETs, then at most one LINK_DOWN. After DISCONNECT no event of that
-//     link may be delivered any more (bytes and held sends are dropped). A new CONNECT of the same node may
-//     follow at once. Links accepted from others are inbound: the driver numbers them (never 0, not reused
-//     soon). They need no LINK_UP; LINK_DOWN is reported when they close. A DISCONNECT for them closes them.
-//     A send to a link that is down is dropped silently.
-//  5. TICK when cluster_deadline() has come; earlier or later ticks are harmless.
-//  6. REPLICATION: once before each tick, and whenever the primary link goes up or down. While
-//     cluster_view_status().manual_failover is set: whenever the offset changes.
-//  7. ORDERs whose outcome depends on keys carry the facts (see struct cluster_order).
-//  8. A node that restarts is created from the text of its last completed save.
+//
+// 1. Deliver events one at a time. After each step carry out all actions, in the order of the list, before
+// the
+//    next step (a SAVE may be finished later, see 3). The list and all it points to live until the next step.
+//
+// 2. SAVE n: write what cluster_nodes_conf() yields at that moment to disk (temporary file, fsync when
+// `sync`,
+//    rename). Then deliver SAVED with that number. Saves complete in the order of their numbers; a later one
+//    that succeeded covers the earlier ones. Saves may be skipped in favour of a later one, then only the
+//    later one is reported.
+//
+// 3. SEND and OUTCOME with `save` != 0 are held until a SAVED event with number >= save and ok has been
+//    delivered; the SAVE may stand later in the same list. When that save fails, held sends are dropped, and
+//    held outcomes are answered with an error. Held sends of one link leave in their order; a send that waits
+//    for nothing may overtake them (a slow disk must not hold up heartbeats), but keeps its place among its
+//    like.
+//
+// 4. Links. CONNECT asks for the one outgoing link of a node; the driver answers with LINK_UP or with one of
+//    LINK_DOWN and LINK_REFUSED. After LINK_UP come PACKETs, then at most one LINK_DOWN. After DISCONNECT no
+//    event of that link may be delivered any more (bytes and held sends are dropped). A new CONNECT of the
+//    same node may follow at once. Links accepted from others are inbound: the driver numbers them (never 0,
+//    not reused soon). They need no LINK_UP; LINK_DOWN is reported when they close. A DISCONNECT for them
+//    closes them. A send to a link that is down is dropped silently.
+//
+// 5. TICK when cluster_deadline() has come; earlier or later ticks are harmless.
+//
+// 6. REPLICATION: once before each tick, and whenever the primary link goes up or down. While
+//    cluster_view_status().manual_failover is set: whenever the offset changes, and once PAUSE_WRITES is in
+//    force.
+//
+// 7. ORDERs whose outcome depends on keys carry the facts (see struct cluster_order).
+//
+// 8. A node that restarts is created from the text of its last completed save.
 #ifndef SHOAL_CLUSTER_CLUSTER_H
 #define SHOAL_CLUSTER_CLUSTER_H
 
@@ -102,6 +111,7 @@ struct cluster_event {
             uint64_t offset;   // a primary's own stream, or what a replica has applied
             uint64_t data_age; // a replica: ms since it last heard of its primary over the replication link
             bool primary_link_up;   // a replica: that link works and the first synchronisation is done
+            bool writes_paused;     // a primary: PAUSE_WRITES is in force and `offset` counts the last write
             bool ever_synchronised; // a replica: its data came from its present primary at some time
         } replication;
     };

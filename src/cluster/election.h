@@ -1,0 +1,42 @@
+// election: a replica takes its failed primary's place; primaries vote; the administrator's failover. Part of
+// the core.
+#ifndef SHOAL_CLUSTER_ELECTION_H
+#define SHOAL_CLUSTER_ELECTION_H
+
+#include "cluster/state.h"
+
+// Turns this node into a replica of `primary` (its slots must be gone or are given up).
+void follow(struct cluster *cluster, struct peer *primary);
+
+// Plans, holds or gives up the election of this replica. Called whenever something it depends on has changed.
+void election_update(struct cluster *cluster);
+
+// When the election next wants to be looked at; UINT64_MAX when nothing is planned.
+uint64_t election_deadline(const struct cluster *cluster);
+
+// A vote for us.
+void election_count_vote(struct cluster *cluster, struct peer *voter, uint64_t epoch);
+
+// A candidate asks for our vote.
+void election_vote(struct cluster *cluster, struct peer *candidate, const struct packet *packet);
+
+// Takes the primary's slots and place with our config epoch as it is.
+void election_win(struct cluster *cluster);
+
+// ---- Manual failover (CLUSTER FAILOVER) ----
+
+// As the replica. `force`: without asking the primary.
+void manual_start(struct cluster *cluster, bool force);
+
+// As the primary: one of our replicas wants our place.
+void manual_begin_as_primary(struct cluster *cluster, struct peer *replica);
+
+// The primary has stopped its writers at `offset`.
+void manual_primary_paused(struct cluster *cluster, uint64_t offset);
+
+// Looks whether it is done or late.
+void manual_update(struct cluster *cluster);
+
+void manual_stop(struct cluster *cluster);
+
+#endif

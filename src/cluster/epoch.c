@@ -1,0 +1,51 @@
+#include "cluster/epoch.h"
+
+#include <string.h>
+
+#include "cluster/actions.h"
+
+// Cluster spec, "Cluster current epoch": a node that receives a greater epoch than its own takes it over.
+void epoch_hear(struct cluster *cluster, uint64_t current) {
+    if (current <= cluster->current_epoch) return;
+    cluster->current_epoch = current;
+    promise(cluster);
+}
+
+// Cluster spec, "Replica election and promotion": the candidate increments its currentEpoch.
+void epoch_advance(struct cluster *cluster) {
+    cluster->current_epoch++;
+    promise(cluster);
+}
+
+static uint64_t newest_epoch(struct cluster *cluster) {
+    uint64_t newest = cluster->current_epoch;
+    PEERS_EACH(cluster, peer) newest = max64(newest, peer->config_epoch);
+    return newest;
+}
+
+// Cluster spec, "Manual slots migration": the importing node takes a new configEpoch without agreement, so
+// that its claim of the slot is the newest.
+bool epoch_bump_alone(struct cluster *cluster) {
+    struct peer *myself = cluster->myself;
+    uint64_t newest = newest_epoch(cluster);
+    if (myself->config_epoch && myself->config_epoch == newest) return false;
+    cluster->current_epoch = newest + 1;
+    myself->config_epoch = cluster->current_epoch;
+    promise(cluster);
+    action_note(cluster, LOG_NOTICE, "New configEpoch set to %llu", (unsigned long long)myself->config_epoch);
+    return true;
+}
+
+// Cluster spec, "configEpoch conflicts resolution algorithm": of two primaries with the same configEpoch, the
+// one with the lexicographically smaller name moves on to a new one.
+void epoch_resolve_collision(struct cluster *cluster, const struct peer *sender) {
+    struct peer *myself = cluster->myself;
+    if (sender->config_epoch != myself->config_epoch || !peer_is(sender, CLUSTER_NODE_PRIMARY) ||
+        !peer_is(myself, CLUSTER_NODE_PRIMARY))
+        return;
+    if (memcmp(sender->id, myself->id, CLUSTER_ID_SIZE) <= 0) return;
+    epoch_advance(cluster);
+    myself->config_epoch = cluster->current_epoch;
+    action_note(cluster, LOG_VERBOSE, "configEpoch collision with node %.40s. configEpoch set to %llu",
+                sender->id, (unsigned long long)myself->config_epoch);
+}

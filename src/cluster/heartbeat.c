@@ -1,0 +1,153 @@
+#include "cluster/heartbeat.h"
+
+#include <string.h>
+
+#include "cluster/actions.h"
+#include "cluster/failure.h"
+#include "cluster/migration.h"
+#include "cluster/peers.h"
+#include "cluster/speak.h"
+
+// How often everybody is pinged. Cluster spec, "Heartbeat": every node is pinged that was not heard of for
+// NODE_TIMEOUT / 2; a small cluster can afford twice that.
+static uint64_t ping_interval(const struct cluster *cluster) {
+    const struct cluster_config *config = &cluster->config;
+    if (config->ping_interval) return config->ping_interval;
+    uint64_t interval = config->node_timeout / (cluster->peers_count <= SMALL_CLUSTER ? 4 : 2);
+    return interval ? interval : 1;
+}
+
+static uint64_t patience(const struct cluster *cluster) {
+    return cluster->config.node_timeout / 2;
+}
+
+// ---- Links ----
+
+static void make_link(struct cluster *cluster, struct peer *peer) {
+    if (peer->ip[0] == '\0' || peer->bus_port == 0) return;
+    struct cluster_action *action = action_add(cluster, CLUSTER_ACTION_CONNECT);
+    action->connect.node = peer_handle(peer);
+    memcpy(action->connect.ip, peer->ip, sizeof(peer->ip));
+    action->connect.port = peer->bus_port;
+    peer->link = LINK_CONNECTING;
+    peer->link_time = cluster->now;
+    // A peer that can't even be linked to is silent from now on.
+    if (peer->ping_sent == 0) peer->ping_sent = cluster->now;
+}
+
+void heartbeat_link_up(struct cluster *cluster, struct peer *peer) {
+    if (peer->link != LINK_CONNECTING) return;
+    peer->link = LINK_UP;
+    peer->link_time = cluster->now;
+    peer->link_broke = false;
+    // Cluster spec, "Nodes handshake": the first message to a node that must take us in is a MEET.
+    speak_ping(cluster, peer, peer_is(peer, CLUSTER_NODE_MEET) ? PACKET_MEET : PACKET_PING);
+    peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_MEET);
+}
+
+void heartbeat_link_down(struct cluster *cluster, struct peer *peer, bool refused) {
+    bool was_up = peer->link == LINK_UP;
+    peer->link = LINK_NONE;
+    peer->link_time = cluster->now;
+    if (refused && peer->link_broke && cluster->config.crash_detection) {
+        // The link broke, and where the process listened nobody does: it is gone, no need to wait for the
+        // timeout.
+        if (!peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL))
+            action_note(cluster, LOG_NOTICE,
+                        "Node %.40s refuses connections after its link broke: it has died.", peer->id);
+        failure_suspect(cluster, peer);
+    }
+    if (!was_up) return; // tried again with the next tick
+    peer->link_broke = true;
+    make_link(cluster, peer);
+}
+
+// A link that does not come up, or brings nothing back, is made anew: a half-dead connection must not look
+// like a dead node.
+static void check_link(struct cluster *cluster, struct peer *peer) {
+    uint64_t age = elapsed(cluster, peer->link_time);
+    bool stuck = peer->link == LINK_CONNECTING && age > max64(patience(cluster), TICK_MS);
+    bool silent = peer->link == LINK_UP && age > cluster->config.node_timeout && peer->ping_sent &&
+                  elapsed(cluster, peer->ping_sent) > patience(cluster) &&
+                  elapsed(cluster, peer->data_received) > patience(cluster);
+    if (stuck || silent) action_disconnect(cluster, peer);
+    if (peer->link == LINK_NONE) make_link(cluster, peer);
+}
+
+// ---- Pings ----
+
+static void check_ping(struct cluster *cluster, struct peer *peer) {
+    if (peer->link != LINK_UP) return;
+    // Cluster spec, "Manual failover": the replica must learn soon where its primary has stopped.
+    bool hurry =
+        cluster->manual.until && cluster->manual.replica == peer->index && cluster->manual.pause_wanted;
+    bool due = peer->ping_sent == 0 && elapsed(cluster, peer->pong_received) >= ping_interval(cluster);
+    if (hurry || due) speak_ping(cluster, peer, PACKET_PING);
+}
+
+// Cluster spec, "Heartbeat": once a second the node with the oldest pong among a few random ones is pinged.
+static void ping_random(struct cluster *cluster) {
+    struct peer *oldest = NULL;
+    for (int i = 0; i < RANDOM_PING_CANDIDATES; i++) {
+        struct peer *peer = cluster->peers[prng_below(&cluster->prng, cluster->peers_end)];
+        if (peer == NULL || peer == cluster->myself || peer->link != LINK_UP || peer->ping_sent) continue;
+        if (peer_is(peer, CLUSTER_NODE_HANDSHAKE)) continue;
+        if (oldest == NULL || peer->pong_received < oldest->pong_received) oldest = peer;
+    }
+    if (oldest) speak_ping(cluster, oldest, PACKET_PING);
+}
+
+// ---- Silence ----
+
+// When the peer becomes suspect if it stays silent; UINT64_MAX when nothing is asked of it.
+// Cluster spec, "Failure detection": not reachable for more than NODE_TIMEOUT while a ping waits for its
+// answer. The time runs from the last sign of life, not from the ping; but the ping must have had half of it
+// to be answered. Time that we slept through ourselves is nobody's fault.
+static uint64_t suspicion_time(const struct cluster *cluster, const struct peer *peer) {
+    if (peer->ping_sent == 0 || peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL)) return UINT64_MAX;
+    uint64_t sign =
+        max64(max64(peer->data_received, peer->pong_received), max64(cluster->awake_since, peer->created));
+    uint64_t asked = max64(peer->ping_sent, cluster->awake_since);
+    return max64(sign + cluster->config.node_timeout, asked + patience(cluster)) + 1;
+}
+
+static void check_silence(struct cluster *cluster, struct peer *peer) {
+    uint64_t time = suspicion_time(cluster, peer);
+    if (time <= cluster->now)
+        failure_suspect(cluster, peer);
+    else if (time < cluster->next_suspicion)
+        cluster->next_suspicion = time;
+}
+
+// Cluster spec, "Nodes handshake" as implemented everywhere: who does not answer within the node timeout is
+// dropped.
+static bool handshake_is_late(const struct cluster *cluster, const struct peer *peer) {
+    return peer_is(peer, CLUSTER_NODE_HANDSHAKE) &&
+           elapsed(cluster, peer->created) > max64(cluster->config.node_timeout, HANDSHAKE_TIMEOUT_MIN_MS);
+}
+
+static void check_peer(struct cluster *cluster, struct peer *peer) {
+    if (handshake_is_late(cluster, peer)) {
+        peer_delete(cluster, peer);
+        return;
+    }
+    if (peer_is(peer, CLUSTER_NODE_NOADDR)) return;
+    check_link(cluster, peer);
+    check_ping(cluster, peer);
+    if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) check_silence(cluster, peer);
+}
+
+void heartbeat_tick(struct cluster *cluster) {
+    cluster->next_suspicion = UINT64_MAX;
+    for (uint32_t i = 0; i < cluster->peers_end; i++) {
+        struct peer *peer = cluster->peers[i];
+        if (peer && peer != cluster->myself) check_peer(cluster, peer);
+    }
+    if (cluster->now >= cluster->next_random_ping) {
+        cluster->next_random_ping = cluster->now + RANDOM_PING_MS;
+        ping_random(cluster);
+        migration_consider(cluster);
+    }
+    if (cluster->now >= cluster->next_tick) cluster->next_tick = cluster->now + TICK_MS;
+    cluster->todo |= TODO_ELECTION | TODO_STATE;
+}

@@ -1,0 +1,79 @@
+#include "cluster/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/memory.h"
+
+// Free messages are kept by size class, so that a 2 KiB pong does not sit in the memory of a large ping.
+enum { CLASSES = 6, CLASS_SMALLEST = 4096, KEPT_PER_CLASS = 64 };
+
+struct message_pool {
+    struct cluster_message *free[CLASSES];
+    uint32_t kept[CLASSES];
+    uint64_t live; // messages with holders
+    bool orphaned; // the core is gone
+};
+
+static uint32_t class_of(uint32_t size) {
+    uint32_t class = 0;
+    for (uint32_t room = CLASS_SMALLEST; room < size; room *= 2)
+        class ++;
+    return class;
+}
+
+struct message_pool *message_pool_create(void) {
+    return mem_calloc(1, sizeof(struct message_pool));
+}
+
+void message_pool_destroy(struct message_pool *pool) {
+    for (uint32_t class = 0; class < CLASSES; class ++) {
+        while (pool->free[class]) {
+            struct cluster_message *message = pool->free[class];
+            pool->free[class] = message->next_free;
+            mem_free(message);
+        }
+        pool->kept[class] = 0;
+    }
+    pool->orphaned = true;
+    if (pool->live == 0) mem_free(pool);
+}
+
+struct cluster_message *message_create(struct message_pool *pool, uint32_t size) {
+    uint32_t class = class_of(size);
+    struct cluster_message *message = class < CLASSES ? pool->free[class] : NULL;
+    if (message) {
+        pool->free[class] = message->next_free;
+        pool->kept[class]--;
+    } else {
+        uint32_t capacity = class < CLASSES ? (uint32_t)CLASS_SMALLEST << class : size;
+        message = mem_alloc(sizeof(*message) + capacity);
+        message->capacity = capacity;
+    }
+    message->pool = pool;
+    message->next_free = NULL;
+    message->references = 1;
+    message->size = size;
+    pool->live++;
+    return message;
+}
+
+struct cluster_message *cluster_message_retain(struct cluster_message *message) {
+    message->references++;
+    return message;
+}
+
+void cluster_message_release(struct cluster_message *message) {
+    if (--message->references) return;
+    struct message_pool *pool = message->pool;
+    uint32_t class = class_of(message->capacity);
+    pool->live--;
+    if (!pool->orphaned && class < CLASSES && pool->kept[class] < KEPT_PER_CLASS) {
+        message->next_free = pool->free[class];
+        pool->free[class] = message;
+        pool->kept[class]++;
+        return;
+    }
+    mem_free(message);
+    if (pool->orphaned && pool->live == 0) mem_free(pool);
+}

@@ -1,0 +1,242 @@
+#include "cluster/peers.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "cluster/actions.h"
+#include "cluster/slots.h"
+
+enum { INDEX_SMALLEST = 16, INDEX_GAP = 0xffff };
+
+// ---- The index: open addressing, at most half full ----
+
+// FNV-1a: names are random already, and the same seed must give the same order everywhere.
+static uint32_t id_hash(const char *id) {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < CLUSTER_ID_SIZE; i++)
+        hash = (hash ^ (uint8_t)id[i]) * 16777619u;
+    return hash;
+}
+
+static void index_put(struct cluster *cluster, const struct peer *peer) {
+    uint32_t mask = cluster->index_size - 1, at = id_hash(peer->id) & mask;
+    while (cluster->index[at] != INDEX_GAP)
+        at = (at + 1) & mask;
+    cluster->index[at] = peer->index;
+}
+
+static void index_build(struct cluster *cluster, uint32_t size) {
+    if (size != cluster->index_size) {
+        cluster->index = mem_realloc(cluster->index, size * sizeof(*cluster->index));
+        cluster->index_size = size;
+    }
+    memset(cluster->index, 0xff, size * sizeof(*cluster->index));
+    PEERS_EACH(cluster, peer) index_put(cluster, peer);
+}
+
+void peers_init(struct cluster *cluster) {
+    index_build(cluster, INDEX_SMALLEST);
+}
+
+static void index_add(struct cluster *cluster, const struct peer *peer) {
+    uint32_t size = cluster->index_size;
+    while (cluster->peers_count * 2 > size)
+        size *= 2;
+    if (size != cluster->index_size)
+        index_build(cluster, size);
+    else
+        index_put(cluster, peer);
+}
+
+// Takes a name out and closes the gap behind it.
+static void index_remove(struct cluster *cluster, const struct peer *peer) {
+    uint32_t mask = cluster->index_size - 1, at = id_hash(peer->id) & mask;
+    while (cluster->index[at] != peer->index)
+        at = (at + 1) & mask;
+    cluster->index[at] = INDEX_GAP;
+    for (uint32_t next = (at + 1) & mask; cluster->index[next] != INDEX_GAP; next = (next + 1) & mask) {
+        uint16_t moved = cluster->index[next];
+        cluster->index[next] = INDEX_GAP;
+        index_put(cluster, cluster->peers[moved]);
+    }
+}
+
+struct peer *peer_find(const struct cluster *cluster, const char *id) {
+    uint32_t mask = cluster->index_size - 1;
+    for (uint32_t at = id_hash(id) & mask; cluster->index[at] != INDEX_GAP; at = (at + 1) & mask) {
+        struct peer *peer = cluster->peers[cluster->index[at]];
+        if (memcmp(peer->id, id, CLUSTER_ID_SIZE) == 0) return peer;
+    }
+    return NULL;
+}
+
+// ---- Peers ----
+
+void peer_random_id(struct cluster *cluster, char *id) {
+    for (size_t i = 0; i < CLUSTER_ID_SIZE; i++)
+        id[i] = "0123456789abcdef"[prng_below(&cluster->prng, 16)];
+}
+
+static uint32_t free_index(struct cluster *cluster) {
+    if (cluster->peers_count < cluster->peers_end)
+        for (uint32_t i = 0; i < cluster->peers_end; i++)
+            if (cluster->peers[i] == NULL) return i;
+    if (cluster->peers_end == cluster->peers_capacity) {
+        cluster->peers_capacity = cluster->peers_capacity ? cluster->peers_capacity * 2 : 8;
+        cluster->peers = mem_realloc(cluster->peers, cluster->peers_capacity * sizeof(*cluster->peers));
+    }
+    return cluster->peers_end++;
+}
+
+struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags) {
+    if (cluster->peers_count == PEERS_MAX) return NULL;
+    uint32_t index = free_index(cluster);
+    struct peer *peer = mem_calloc(1, sizeof(*peer));
+    cluster->peers[index] = peer;
+    cluster->peers_count++;
+    peer->index = (uint16_t)index;
+    peer->generation = ++cluster->generation;
+    peer->flags = (uint16_t)flags;
+    peer->primary = NO_PEER;
+    peer->created = cluster->now;
+    peer->claims_version = UINT64_MAX;
+    if (id)
+        memcpy(peer->id, id, CLUSTER_ID_SIZE);
+    else
+        peer_random_id(cluster, peer->id);
+    peer_random_id(cluster, peer->shard_id);
+    index_add(cluster, peer);
+    return peer;
+}
+
+static void peer_free(struct peer *peer) {
+    mem_free(peer->reports);
+    mem_free(peer->hostname);
+    mem_free(peer->human_nodename);
+    mem_free(peer);
+}
+
+static void reports_drop(struct peer *about, uint16_t reporter) {
+    for (uint32_t i = 0; i < about->report_count; i++)
+        if (about->reports[i].reporter == reporter)
+            about->reports[i--] = about->reports[--about->report_count];
+}
+
+void peer_delete(struct cluster *cluster, struct peer *peer) {
+    action_disconnect(cluster, peer);
+    slots_abandon(cluster, peer);
+    slots_forget_moves(cluster, peer->index);
+    index_remove(cluster, peer);
+    PEERS_EACH(cluster, other) {
+        if (other->primary == peer->index) other->primary = NO_PEER;
+        reports_drop(other, peer->index);
+    }
+    if (cluster->election.primary == peer->index)
+        cluster->election.primary = NO_PEER, cluster->election.at = 0;
+    if (cluster->manual.replica == peer->index) cluster->manual.replica = NO_PEER;
+    cluster->peers[peer->index] = NULL;
+    cluster->peers_count--;
+    cluster->slots_version++;
+    if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
+    peer_free(peer);
+}
+
+void peers_free(struct cluster *cluster) {
+    PEERS_EACH(cluster, peer) peer_free(peer);
+    mem_free(cluster->peers);
+    mem_free(cluster->index);
+}
+
+struct peer *peer_of_handle(const struct cluster *cluster, cluster_node handle) {
+    if (handle == 0) return NULL;
+    struct peer *peer = peer_at(cluster, (handle - 1) & 0xffff);
+    return peer && peer_handle(peer) == handle ? peer : NULL;
+}
+
+void peer_rename(struct cluster *cluster, struct peer *peer, const char *id) {
+    index_remove(cluster, peer);
+    memcpy(peer->id, id, CLUSTER_ID_SIZE);
+    index_put(cluster, peer);
+}
+
+static void role_changed(struct cluster *cluster, struct peer *peer) {
+    cluster->slots_version++;
+    cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
+    if (peer == cluster->myself) promise(cluster);
+}
+
+void peer_make_primary(struct cluster *cluster, struct peer *peer) {
+    if (peer_is(peer, CLUSTER_NODE_PRIMARY)) return;
+    peer->primary = NO_PEER;
+    peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_REPLICA) | CLUSTER_NODE_PRIMARY);
+    // It was reachable by replicas as one: from now on others may send it a replica of theirs.
+    if (peer != cluster->myself) peer->flags |= CLUSTER_NODE_MIGRATE_TO;
+    role_changed(cluster, peer);
+}
+
+void peer_make_replica(struct cluster *cluster, struct peer *peer, struct peer *primary) {
+    uint16_t index = primary ? primary->index : NO_PEER;
+    if (peer_is(peer, CLUSTER_NODE_REPLICA) && peer->primary == index) return;
+    peer->primary = index;
+    peer->flags =
+        (uint16_t)((peer->flags & ~(CLUSTER_NODE_PRIMARY | CLUSTER_NODE_MIGRATE_TO)) | CLUSTER_NODE_REPLICA);
+    if (primary) {
+        primary->flags |= CLUSTER_NODE_MIGRATE_TO;
+        memcpy(peer->shard_id, primary->shard_id, CLUSTER_ID_SIZE);
+    }
+    role_changed(cluster, peer);
+}
+
+struct peer *peer_shard_head(const struct cluster *cluster, struct peer *peer) {
+    return peer_is(peer, CLUSTER_NODE_REPLICA) ? peer_at(cluster, peer->primary) : peer;
+}
+
+uint32_t peer_replicas(const struct cluster *cluster, const struct peer *primary, bool working) {
+    uint32_t count = 0;
+    PEERS_EACH(cluster, peer) {
+        if (!peer_is(peer, CLUSTER_NODE_REPLICA) || peer->primary != primary->index) continue;
+        if (!working || !peer_is(peer, CLUSTER_NODE_FAIL)) count++;
+    }
+    return count;
+}
+
+bool peer_set_text(char **to, struct bytes text) {
+    struct bytes old = *to ? bytes_from_string(*to) : BYTES("");
+    if (bytes_equal(old, text)) return false;
+    mem_free(*to);
+    *to = text.size ? bytes_to_string(text) : NULL;
+    return true;
+}
+
+// ---- The blacklist ----
+
+static void blacklist_tidy(struct cluster *cluster) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < cluster->forgotten_count; i++)
+        if (cluster->forgotten[i].until > cluster->now) cluster->forgotten[kept++] = cluster->forgotten[i];
+    cluster->forgotten_count = kept;
+}
+
+void blacklist_add(struct cluster *cluster, const char *id, uint64_t ttl) {
+    blacklist_tidy(cluster);
+    uint32_t at = 0;
+    while (at < cluster->forgotten_count && memcmp(cluster->forgotten[at].id, id, CLUSTER_ID_SIZE) != 0)
+        at++;
+    if (at == BLACKLIST_MAX) { // full: the oldest goes
+        memmove(cluster->forgotten, cluster->forgotten + 1,
+                (BLACKLIST_MAX - 1) * sizeof(cluster->forgotten[0]));
+        at--;
+    } else if (at == cluster->forgotten_count) {
+        cluster->forgotten_count++;
+    }
+    memcpy(cluster->forgotten[at].id, id, CLUSTER_ID_SIZE);
+    cluster->forgotten[at].until = cluster->now + ttl;
+}
+
+bool blacklist_has(struct cluster *cluster, const char *id) {
+    if (cluster->forgotten_count == 0) return false;
+    blacklist_tidy(cluster);
+    for (uint32_t i = 0; i < cluster->forgotten_count; i++)
+        if (memcmp(cluster->forgotten[i].id, id, CLUSTER_ID_SIZE) == 0) return true;
+    return false;
+}

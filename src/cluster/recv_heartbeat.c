@@ -1,0 +1,142 @@
+#include <string.h>
+
+#include "base/hash.h"
+#include "cluster/actions.h"
+#include "cluster/election.h"
+#include "cluster/epoch.h"
+#include "cluster/failure.h"
+#include "cluster/gossip.h"
+#include "cluster/handshake.h"
+#include "cluster/peers.h"
+#include "cluster/recv.h"
+#include "cluster/slots.h"
+#include "cluster/speak.h"
+
+static const char no_name[CLUSTER_ID_SIZE];
+
+// We learn our own address from the one that others reach us by.
+static void learn_own_address(struct cluster *cluster, const struct received *in) {
+    struct peer *myself = cluster->myself;
+    if (cluster->config.announce_ip[0] || in->link.inbound == 0) return;
+    if (in->packet.type != PACKET_MEET && myself->ip[0]) return;
+    char ip[CLUSTER_IP_SIZE];
+    if (!address_normalise(in->local_ip, ip) || strcmp(ip, myself->ip) == 0) return;
+    memcpy(myself->ip, ip, sizeof(ip));
+    cluster->todo |= TODO_SAVE | TODO_ROUTES;
+    action_note(cluster, LOG_WARNING, "IP address for this node updated to %s", ip);
+}
+
+static const char *sender_ip(const struct received *in) {
+    return in->packet.ip[0] ? in->packet.ip : in->peer_ip;
+}
+
+// Cluster spec, "Nodes handshake": a MEET makes us take the sender in; any PING is answered, whoever sends
+// it.
+static void answer(struct cluster *cluster, struct received *in) {
+    learn_own_address(cluster, in);
+    if (in->packet.type == PACKET_MEET && in->sender == NULL)
+        handshake_start(cluster, sender_ip(in), in->packet.port, in->packet.other_port, in->packet.bus_port,
+                        false);
+    speak_pong(cluster, in->link, in->sender);
+}
+
+// The peer at the end of our link calls itself otherwise: what we knew lives there no more.
+static void lose_address(struct cluster *cluster, struct peer *peer) {
+    action_note(cluster, LOG_DEBUG, "Another node answers at the address of %.40s.", peer->id);
+    peer->flags |= CLUSTER_NODE_NOADDR;
+    peer->ip[0] = '\0';
+    peer->port = peer->other_port = peer->bus_port = 0;
+    action_disconnect(cluster, peer);
+    cluster->todo |= TODO_SAVE | TODO_ROUTES;
+}
+
+// Is the one at the end of our link whom we think? Completes a handshake. False: nothing more is to be done.
+static bool check_name(struct cluster *cluster, struct received *in) {
+    if (in->linked == NULL) return true;
+    if (peer_is(in->linked, CLUSTER_NODE_HANDSHAKE)) {
+        in->sender = in->linked = handshake_finish(cluster, in->linked, &in->packet);
+        if (in->sender) recv_hear_sender(cluster, in);
+        return in->sender != NULL;
+    }
+    if (memcmp(in->linked->id, in->packet.sender, CLUSTER_ID_SIZE) == 0) return true;
+    lose_address(cluster, in->linked);
+    return false;
+}
+
+// Cluster spec, "Heartbeat packet content": the sender's role, and whose replica it is.
+static void learn_role(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
+    if (memcmp(packet->primary, no_name, CLUSTER_ID_SIZE) == 0) {
+        peer_make_primary(cluster, sender);
+        return;
+    }
+    struct peer *primary = peer_find(cluster, packet->primary);
+    if (primary == sender || (primary && peer_is(primary, CLUSTER_NODE_HANDSHAKE))) primary = NULL;
+    if (peer_is(sender, CLUSTER_NODE_PRIMARY)) slots_abandon(cluster, sender);
+    if (primary || !peer_is(sender, CLUSTER_NODE_REPLICA)) peer_make_replica(cluster, sender, primary);
+}
+
+// A replica does not replicate a replica of its own shard: it follows on to the primary. Two that replicate
+// each other serve nobody; the one with the smaller name stands up.
+static void straighten_chain(struct cluster *cluster) {
+    struct peer *myself = cluster->myself, *above = peer_shard_head(cluster, myself);
+    if (!peer_is(myself, CLUSTER_NODE_REPLICA) || above == NULL || !peer_is(above, CLUSTER_NODE_REPLICA))
+        return;
+    struct peer *top = peer_shard_head(cluster, above);
+    if (top == NULL) return;
+    if (top != myself)
+        follow(cluster, top);
+    else if (memcmp(myself->id, above->id, CLUSTER_ID_SIZE) < 0)
+        peer_make_primary(cluster, myself);
+}
+
+static void learn_flags(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
+    const unsigned copied = CLUSTER_NODE_NOFAILOVER | CLUSTER_NODE_MIGRATE_TO;
+    uint16_t flags = (uint16_t)((sender->flags & ~copied) | (packet->flags & copied));
+    if (!peer_is(sender, CLUSTER_NODE_PRIMARY)) flags = (uint16_t)(flags & ~CLUSTER_NODE_MIGRATE_TO);
+    if ((flags ^ sender->flags) & CLUSTER_NODE_NOFAILOVER) cluster->todo |= TODO_ROUTES | TODO_SAVE;
+    sender->flags = flags;
+}
+
+// The slots that the sender, or the primary that it replicates, claims.
+static void learn_slots(struct cluster *cluster, struct received *in) {
+    struct peer *sender = in->sender;
+    const struct packet *packet = &in->packet;
+    uint64_t hash = hash_bytes(packet->slots, PACKET_SLOTS_SIZE) ^ packet->config_epoch * 0x9e3779b97f4a7c15u;
+    if (sender->claims_hash == hash && sender->claims_version == cluster->slots_version) return; // as before
+    if (peer_is(sender, CLUSTER_NODE_PRIMARY))
+        slots_learn(cluster, sender, packet->config_epoch, packet->slots);
+    struct peer *head = peer_shard_head(cluster, sender);
+    if (head && memcmp(slots_bitmap(cluster, head), packet->slots, PACKET_SLOTS_SIZE) == 0) {
+        sender->claims_hash = hash;
+        sender->claims_version = cluster->slots_version;
+        return;
+    }
+    // Cluster spec, "UPDATE messages, a closer look": whoever claims slots with an old configuration is told
+    // the new one.
+    struct peer *owner =
+        slots_newer_owner(cluster, head ? head : sender, packet->config_epoch, packet->slots);
+    if (owner) speak_update(cluster, in->link, owner);
+}
+
+void recv_heartbeat(struct cluster *cluster, struct received *in) {
+    if (in->packet.type != PACKET_PONG) answer(cluster, in);
+    if (!check_name(cluster, in)) return;
+    struct peer *sender = in->sender;
+    if (sender == NULL || sender == cluster->myself) return;
+    if (in->link.inbound && in->packet.type == PACKET_PING && sender_ip(in)[0] && in->packet.port &&
+        in->packet.bus_port)
+        peer_move(cluster, sender, sender_ip(in), in->packet.port, in->packet.other_port,
+                  in->packet.bus_port);
+    if (in->linked && in->packet.type == PACKET_PONG) {
+        sender->pong_received = cluster->now;
+        sender->ping_sent = 0;
+        failure_answered(cluster, sender);
+    }
+    learn_role(cluster, sender, &in->packet);
+    learn_flags(cluster, sender, &in->packet);
+    learn_slots(cluster, in);
+    straighten_chain(cluster);
+    epoch_resolve_collision(cluster, sender);
+    gossip_read(cluster, sender, &in->packet);
+    extensions_read(cluster, sender, &in->packet);
+}

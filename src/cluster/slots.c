@@ -1,0 +1,185 @@
+#include "cluster/slots.h"
+
+#include <string.h>
+
+#include "base/bitset.h"
+#include "cluster/actions.h"
+#include "cluster/election.h"
+#include "cluster/peers.h"
+
+// ---- One slot ----
+
+void slot_give(struct cluster *cluster, unsigned slot, struct peer *peer) {
+    struct peer *old = slot_owner(cluster, slot);
+    bitset_clear(cluster->not_claimed, slot);
+    if (old == peer) return;
+    if (old) {
+        if (--old->slots == 0) cluster->size--;
+        cluster->assigned--;
+        if (old == cluster->myself) slot_set_migrating(cluster, slot, NULL);
+    }
+    if (peer) {
+        if (peer->slots++ == 0) cluster->size++;
+        cluster->assigned++;
+    }
+    cluster->owner[slot] = peer ? peer->index : NO_PEER;
+    cluster->slots_version++;
+    cluster->todo |= TODO_SAVE | TODO_STATE | TODO_ROUTES;
+    if (old == cluster->myself || peer == cluster->myself) promise(cluster);
+}
+
+static void set_move(struct cluster *cluster, uint16_t *moves, unsigned slot, const struct peer *peer) {
+    uint16_t index = peer ? peer->index : NO_PEER;
+    if (moves[slot] == index) return;
+    if (moves[slot] == NO_PEER) cluster->moving++;
+    if (index == NO_PEER) cluster->moving--;
+    moves[slot] = index;
+    cluster->slots_version++;
+    cluster->todo |= TODO_SAVE | TODO_SAVE_SYNC | TODO_ROUTES;
+}
+
+void slot_set_migrating(struct cluster *cluster, unsigned slot, const struct peer *to) {
+    set_move(cluster, cluster->migrating, slot, to);
+}
+
+void slot_set_importing(struct cluster *cluster, unsigned slot, const struct peer *from) {
+    set_move(cluster, cluster->importing, slot, from);
+}
+
+// ---- Many slots ----
+
+void slots_abandon(struct cluster *cluster, struct peer *peer) {
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && peer->slots; slot++)
+        if (cluster->owner[slot] == peer->index) slot_give(cluster, slot, NULL);
+}
+
+void slots_forget_moves(struct cluster *cluster, uint16_t index) {
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && cluster->moving; slot++) {
+        if (cluster->migrating[slot] == index) slot_set_migrating(cluster, slot, NULL);
+        if (cluster->importing[slot] == index) slot_set_importing(cluster, slot, NULL);
+    }
+}
+
+const uint8_t *slots_bitmap(struct cluster *cluster, const struct peer *peer) {
+    if (cluster->claims_of == peer->index && cluster->claims_version == cluster->slots_version)
+        return cluster->claims;
+    cluster->claims_of = peer->index;
+    cluster->claims_version = cluster->slots_version;
+    memset(cluster->claims, 0, sizeof(cluster->claims));
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++)
+        if (cluster->owner[slot] == peer->index) bitset_set(cluster->claims, slot);
+    return cluster->claims;
+}
+
+struct losses {
+    uint32_t claimed; // by the sender
+    uint32_t ours;    // of those, what our primary or we have lost
+    uint32_t mine;    // of those, what we have lost ourselves, and which
+    uint8_t slots[PACKET_SLOTS_SIZE];
+};
+
+// One slot that the sender claims.
+// Cluster spec, "How hash slots configuration propagates": an unassigned slot goes to whoever claims it (rule
+// 1); an assigned one to a claimer with a greater configEpoch than its owner's (rule 2).
+static void learn_claim(struct cluster *cluster, unsigned slot, struct peer *sender, uint64_t config_epoch,
+                        struct peer *head, struct losses *losses) {
+    losses->claimed++;
+    struct peer *owner = slot_owner(cluster, slot);
+    if (owner == sender) {
+        bitset_clear(cluster->not_claimed, slot);
+        return;
+    }
+    // A slot being imported changes hands by the administrator's word only.
+    if (cluster->importing[slot] != NO_PEER) return;
+    bool free = owner == NULL || bitset_test(cluster->not_claimed, slot);
+    if (!free && owner->config_epoch >= config_epoch) return;
+    if (owner && owner == head) losses->ours++;
+    if (owner == cluster->myself) losses->mine++, bitset_set(losses->slots, slot);
+    slot_give(cluster, slot, sender);
+}
+
+// We stay a primary: keys of slots that are not ours any more must not come to light again.
+static void drop_lost_slots(struct cluster *cluster, const struct losses *losses) {
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && losses->mine; slot++)
+        if (bitset_test(losses->slots, slot))
+            action_add(cluster, CLUSTER_ACTION_DROP_SLOT)->slot = (uint16_t)slot;
+}
+
+void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_epoch, const uint8_t *slots) {
+    struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
+    if (sender == myself) return;
+    struct losses losses = {0, 0, 0, {0}};
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++) {
+        if (bitset_test(slots, slot))
+            learn_claim(cluster, slot, sender, config_epoch, head, &losses);
+        else if (cluster->owner[slot] == sender->index)
+            // It does not claim what we think is its: leave it there until somebody else claims it.
+            bitset_set(cluster->not_claimed, slot);
+    }
+    // Cluster spec, "How hash slots configuration propagates": a primary whose last slot was taken becomes a
+    // replica of the node that took it; and its replicas follow.
+    bool wanted = cluster->config.allow_replica_migration || losses.claimed == losses.ours;
+    if (losses.ours == 0 || head->slots || !wanted) {
+        drop_lost_slots(cluster, &losses);
+        return;
+    }
+    action_note(cluster, LOG_NOTICE,
+                "Configuration change detected. Reconfiguring myself as a replica of %.40s", sender->id);
+    follow(cluster, sender);
+}
+
+struct peer *slots_newer_owner(struct cluster *cluster, const struct peer *claimer, uint64_t config_epoch,
+                               const uint8_t *slots) {
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++) {
+        if (!bitset_test(slots, slot)) continue;
+        struct peer *owner = slot_owner(cluster, slot);
+        if (owner && owner != claimer && !bitset_test(cluster->not_claimed, slot) &&
+            owner->config_epoch > config_epoch)
+            return owner;
+    }
+    return NULL;
+}
+
+// ---- Does the cluster work? ----
+
+// Slots without an owner, or with one that the cluster calls failed.
+static bool covered(struct cluster *cluster) {
+    if (cluster->assigned < CLUSTER_SLOTS) return false;
+    PEERS_EACH(cluster, peer) {
+        if (peer->slots && peer_is(peer, CLUSTER_NODE_FAIL)) return false;
+    }
+    return true;
+}
+
+// Cluster spec, "Availability"/"The majority": a node that can't reach the majority of primaries stops to
+// accept queries.
+static bool in_majority(struct cluster *cluster) {
+    uint32_t reachable = 0;
+    PEERS_EACH(cluster, peer) {
+        if (peer_votes(peer) && !peer_is(peer, CLUSTER_NODE_FAIL | CLUSTER_NODE_PFAIL)) reachable++;
+    }
+    return cluster->size > 0 && reachable >= quorum(cluster);
+}
+
+// A primary that comes back must not take writes before others had time to tell it that it was replaced.
+static bool too_early(struct cluster *cluster) {
+    if (!peer_is(cluster->myself, CLUSTER_NODE_PRIMARY)) return false;
+    if (elapsed(cluster, cluster->started) < WRITABLE_DELAY_MS && cluster->started) return true;
+    uint64_t rejoin = min64(max64(cluster->config.node_timeout, REJOIN_DELAY_MIN_MS), REJOIN_DELAY_MAX_MS);
+    return cluster->minority_time && elapsed(cluster, cluster->minority_time) < rejoin;
+}
+
+void state_update(struct cluster *cluster) {
+    bool full = covered(cluster), majority = in_majority(cluster);
+    bool coverage = full || !cluster->config.require_full_coverage;
+    if (!majority && cluster->size) cluster->minority_time = cluster->now;
+    bool ok = coverage && majority;
+    if (ok && !cluster->ok && too_early(cluster)) ok = false;
+    bool coverage_only = !ok && majority && !coverage;
+    if (ok == cluster->ok && coverage_only == cluster->coverage_only) return;
+    if (ok != cluster->ok)
+        action_note(cluster, ok ? LOG_NOTICE : LOG_WARNING, "Cluster state changed: %s", ok ? "ok" : "fail");
+    cluster->ok = ok;
+    cluster->coverage_only = coverage_only;
+    cluster->todo |= TODO_ROUTES;
+}

@@ -1,0 +1,280 @@
+#include "cluster/speak.h"
+
+#include <string.h>
+
+#include "base/bitset.h"
+#include "cluster/actions.h"
+#include "cluster/peers.h"
+#include "cluster/slots.h"
+
+enum { GOSSIP_MIN = 3, GOSSIP_SHARE = 10, GOSSIP_TRIES = 3, FAILING_MAX = 1024 };
+
+// ---- The header: who we are ----
+
+static void describe(struct cluster *cluster, struct spoken *spoken) {
+    struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
+    spoken->current_epoch = cluster->current_epoch;
+    spoken->flags = myself->flags;
+    memset(spoken->primary, 0, sizeof(spoken->primary));
+    if (peer_is(myself, CLUSTER_NODE_REPLICA) && head) memcpy(spoken->primary, head->id, CLUSTER_ID_SIZE);
+    // Cluster spec, "Replica election and promotion": a replica advertises the configEpoch and the slots of
+    // its primary.
+    spoken->config_epoch = head ? head->config_epoch : myself->config_epoch;
+    memcpy(spoken->slots, slots_bitmap(cluster, head ? head : myself), PACKET_SLOTS_SIZE);
+}
+
+void spoken_refresh(struct cluster *cluster) {
+    describe(cluster, &cluster->spoken);
+}
+
+// The header of a message. What we are is said as it was last saved, so that no heartbeat ever waits for a
+// disk; a message that is about our newest state (`newest`) says that, and waits.
+static void fill_header(struct cluster *cluster, struct packet *packet, enum packet_type type, bool newest,
+                        struct spoken *now) {
+    const struct cluster_config *config = &cluster->config;
+    const struct spoken *spoken = &cluster->spoken;
+    if (newest) {
+        describe(cluster, now);
+        spoken = now;
+    }
+    memset(packet, 0, sizeof(*packet));
+    packet->type = (uint16_t)type;
+    packet->port = config->port;
+    packet->other_port = config->other_port;
+    packet->bus_port = config->bus_port;
+    packet->flags = (uint16_t)((spoken->flags & ~CLUSTER_NODE_NOFAILOVER) |
+                               (config->replica_no_failover ? CLUSTER_NODE_NOFAILOVER : 0));
+    packet->current_epoch = spoken->current_epoch;
+    packet->config_epoch = spoken->config_epoch;
+    packet->offset = cluster->myself->replication_offset;
+    packet->slots = spoken->slots;
+    packet->state = cluster->ok ? 0 : 1;
+    memcpy(packet->primary, spoken->primary, CLUSTER_ID_SIZE);
+    memcpy(packet->sender, cluster->myself->id, CLUSTER_ID_SIZE);
+    memcpy(packet->ip, config->announce_ip, sizeof(packet->ip));
+    if (cluster->manual.until && cluster->manual.paused) packet->message_flags[0] |= PACKET_PAUSED;
+}
+
+// A message of a header and `body` bytes to be filled in.
+static struct cluster_message *compose(struct cluster *cluster, struct packet *packet, uint32_t body) {
+    uint32_t total = PACKET_HEADER_SIZE + body;
+    struct cluster_message *message = message_create(cluster->pool, total);
+    packet_header_write(message->data, packet, total);
+    return message;
+}
+
+// To every peer that we have a link to.
+static void broadcast(struct cluster *cluster, struct cluster_message *message, bool waits) {
+    PEERS_EACH(cluster, peer) {
+        if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) action_send_peer(cluster, peer, message, waits);
+    }
+    cluster_message_release(message);
+}
+
+// ---- Gossip ----
+
+static void gossip_about(struct cluster *cluster, uint8_t *to, const struct peer *peer) {
+    struct packet_gossip gossip;
+    memcpy(gossip.id, peer->id, CLUSTER_ID_SIZE);
+    gossip.ping_sent = (uint32_t)(unix_time(cluster, peer->ping_sent) / 1000);
+    gossip.pong_received = (uint32_t)(unix_time(cluster, peer->pong_received) / 1000);
+    memcpy(gossip.ip, peer->ip, sizeof(gossip.ip));
+    gossip.port = peer->port;
+    gossip.bus_port = peer->bus_port;
+    gossip.other_port = peer->other_port;
+    gossip.flags = peer->flags;
+    packet_gossip_write(to, &gossip);
+}
+
+static bool worth_gossip(struct cluster *cluster, const struct peer *peer, const struct peer *to) {
+    if (peer == cluster->myself || peer == to || peer->gossip_mark == cluster->gossip_mark) return false;
+    if (peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR | CLUSTER_NODE_PFAIL)) return false;
+    return peer->link != LINK_NONE || peer->slots > 0;
+}
+
+// Cluster spec, "Heartbeat": a few random known nodes (a tenth of them, at least three), and, so that
+// failures are agreed on in time, all nodes in PFAIL state.
+static uint16_t write_gossip(struct cluster *cluster, uint8_t *at, uint32_t random, const struct peer *to) {
+    uint16_t count = 0;
+    cluster->gossip_mark++;
+    for (uint32_t tries = random * GOSSIP_TRIES; tries && count < random; tries--) {
+        struct peer *peer = cluster->peers[prng_below(&cluster->prng, cluster->peers_end)];
+        if (peer == NULL || !worth_gossip(cluster, peer, to)) continue;
+        peer->gossip_mark = cluster->gossip_mark;
+        gossip_about(cluster, at + (size_t)count++ * PACKET_GOSSIP_SIZE, peer);
+    }
+    uint16_t failing = 0;
+    PEERS_EACH(cluster, peer) {
+        if (!peer_is(peer, CLUSTER_NODE_PFAIL) || peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR))
+            continue;
+        if (peer == to || failing == FAILING_MAX) continue;
+        gossip_about(cluster, at + (size_t)(count + failing++) * PACKET_GOSSIP_SIZE, peer);
+    }
+    return (uint16_t)(count + failing);
+}
+
+static uint32_t count_pfail(struct cluster *cluster) {
+    uint32_t count = 0;
+    PEERS_EACH(cluster, peer) count += peer_is(peer, CLUSTER_NODE_PFAIL);
+    return count < FAILING_MAX ? count : FAILING_MAX;
+}
+
+static struct bytes view(const char *text) {
+    return text && text[0] ? bytes_from_string(text) : bytes_of(NULL, 0);
+}
+
+// Older peers know hostnames only; the others are told the rest once they have shown that they read
+// extensions.
+static void fill_extensions(struct cluster *cluster, struct packet_extensions *extensions,
+                            const struct peer *to) {
+    memset(extensions, 0, sizeof(*extensions));
+    extensions->hostname = view(cluster->config.announce_hostname);
+    if (to == NULL || !to->extensions) return;
+    extensions->human_nodename = view(cluster->config.announce_human_nodename);
+    extensions->shard_id = bytes_of(cluster->myself->shard_id, CLUSTER_ID_SIZE);
+    if (cluster->forget_news.until <= cluster->now) return;
+    extensions->forgotten_id = bytes_of(cluster->forget_news.id, CLUSTER_ID_SIZE);
+    extensions->forgotten_ttl = (cluster->forget_news.until - cluster->now) / 1000;
+}
+
+// A PING, PONG or MEET. `to` is who will read it, NULL for everybody or somebody unknown.
+static struct cluster_message *heartbeat(struct cluster *cluster, enum packet_type type,
+                                         const struct peer *to, bool newest) {
+    struct packet packet;
+    struct spoken now;
+    struct packet_extensions extensions;
+    uint32_t random = cluster->peers_count / GOSSIP_SHARE;
+    if (random < GOSSIP_MIN) random = GOSSIP_MIN;
+    if (random > cluster->peers_count) random = cluster->peers_count;
+    fill_header(cluster, &packet, type, newest, &now);
+    packet.message_flags[0] |= PACKET_HAS_EXTENSIONS;
+    fill_extensions(cluster, &extensions, to);
+    uint32_t tail = packet_extensions_size(&extensions, &packet.extensions);
+    uint32_t room = (random + count_pfail(cluster)) * PACKET_GOSSIP_SIZE + tail;
+    struct cluster_message *message = compose(cluster, &packet, room);
+    uint8_t *body = message->data + PACKET_HEADER_SIZE;
+    uint16_t count = write_gossip(cluster, body, random, to);
+    packet_extensions_write(body + (size_t)count * PACKET_GOSSIP_SIZE, &extensions);
+    message->size = (uint32_t)(PACKET_HEADER_SIZE + (size_t)count * PACKET_GOSSIP_SIZE + tail);
+    packet_counts_write(message->data, count, packet.extensions, message->size);
+    return message;
+}
+
+void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type) {
+    if (peer->link != LINK_UP) return;
+    struct cluster_message *message = heartbeat(cluster, type, peer, false);
+    action_send_peer(cluster, peer, message, false);
+    cluster_message_release(message);
+    // A ping that already waits for its pong keeps its time: the silence began there.
+    if (peer->ping_sent == 0) peer->ping_sent = cluster->now;
+}
+
+void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer) {
+    action_send(cluster, link, heartbeat(cluster, PACKET_PONG, peer, false), false);
+}
+
+void speak_to_all(struct cluster *cluster) {
+    broadcast(cluster, heartbeat(cluster, PACKET_PONG, NULL, true), true);
+}
+
+void speak_forgotten(struct cluster *cluster) {
+    PEERS_EACH(cluster, peer) {
+        if (peer->extensions && !peer_is(peer, CLUSTER_NODE_HANDSHAKE))
+            speak_ping(cluster, peer, PACKET_PING);
+    }
+}
+
+void speak_to_shard(struct cluster *cluster) {
+    struct peer *head = peer_shard_head(cluster, cluster->myself);
+    if (head == NULL) return;
+    struct cluster_message *message = heartbeat(cluster, PACKET_PONG, NULL, false);
+    PEERS_EACH(cluster, peer) {
+        if (peer == head || (peer_is(peer, CLUSTER_NODE_REPLICA) && peer->primary == head->index))
+            action_send_peer(cluster, peer, message, false);
+    }
+    cluster_message_release(message);
+}
+
+// The replicas of the suspects, who gather the reports; and primaries. In a large cluster those of the
+// smallest names, so that all reporters tell the same few.
+static bool should_hear(struct cluster *cluster, const struct peer *peer, bool replicas) {
+    if (peer->link != LINK_UP ||
+        peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_HANDSHAKE))
+        return false;
+    if (!replicas) return peer_votes(peer);
+    const struct peer *primary = peer_is(peer, CLUSTER_NODE_REPLICA) ? peer_at(cluster, peer->primary) : NULL;
+    return primary && peer_is(primary, CLUSTER_NODE_PFAIL);
+}
+
+// Keeps the SUSPICION_FANOUT_MAX smallest names.
+static uint32_t keep_smallest(struct peer **kept, uint32_t count, struct peer *peer) {
+    uint32_t at = count < SUSPICION_FANOUT_MAX ? count : SUSPICION_FANOUT_MAX;
+    while (at > 0 && memcmp(peer->id, kept[at - 1]->id, CLUSTER_ID_SIZE) < 0) {
+        if (at < SUSPICION_FANOUT_MAX) kept[at] = kept[at - 1];
+        at--;
+    }
+    if (at < SUSPICION_FANOUT_MAX) kept[at] = peer;
+    return count < SUSPICION_FANOUT_MAX ? count + 1 : count;
+}
+
+void speak_suspicions(struct cluster *cluster) {
+    if (!peer_votes(cluster->myself) || count_pfail(cluster) == 0) return;
+    for (int replicas = 1; replicas >= 0; replicas--) {
+        struct peer *kept[SUSPICION_FANOUT_MAX];
+        uint32_t count = 0;
+        PEERS_EACH(cluster, peer) {
+            if (should_hear(cluster, peer, replicas)) count = keep_smallest(kept, count, peer);
+        }
+        for (uint32_t i = 0; i < count; i++)
+            speak_ping(cluster, kept[i], PACKET_PING);
+    }
+}
+
+// ---- The rest ----
+
+void speak_fail(struct cluster *cluster, const struct peer *failed) {
+    struct packet packet;
+    fill_header(cluster, &packet, PACKET_FAIL, false, NULL);
+    struct cluster_message *message = compose(cluster, &packet, CLUSTER_ID_SIZE);
+    memcpy(message->data + PACKET_HEADER_SIZE, failed->id, CLUSTER_ID_SIZE);
+    broadcast(cluster, message, false);
+}
+
+void speak_update(struct cluster *cluster, struct cluster_link link, const struct peer *owner) {
+    struct packet packet;
+    struct packet_update update;
+    fill_header(cluster, &packet, PACKET_UPDATE, false, NULL);
+    struct cluster_message *message = compose(cluster, &packet, PACKET_UPDATE_SIZE);
+    update.config_epoch = owner->config_epoch;
+    memcpy(update.id, owner->id, CLUSTER_ID_SIZE);
+    update.slots = slots_bitmap(cluster, owner);
+    packet_update_write(message->data + PACKET_HEADER_SIZE, &update);
+    // What concerns our own newest configuration waits like all that does.
+    action_send(cluster, link, message, owner == cluster->myself);
+}
+
+void speak_auth_request(struct cluster *cluster, bool force) {
+    struct packet packet;
+    struct spoken now;
+    fill_header(cluster, &packet, PACKET_AUTH_REQUEST, true, &now);
+    if (force) packet.message_flags[0] |= PACKET_FORCE_ACK;
+    broadcast(cluster, compose(cluster, &packet, 0), true);
+}
+
+void speak_auth_ack(struct cluster *cluster, struct peer *candidate) {
+    struct packet packet;
+    struct spoken now;
+    fill_header(cluster, &packet, PACKET_AUTH_ACK, true, &now);
+    struct cluster_message *message = compose(cluster, &packet, 0);
+    action_send_peer(cluster, candidate, message, true);
+    cluster_message_release(message);
+}
+
+void speak_mfstart(struct cluster *cluster, struct peer *primary) {
+    struct packet packet;
+    if (primary == NULL) return;
+    fill_header(cluster, &packet, PACKET_MFSTART, false, NULL);
+    struct cluster_message *message = compose(cluster, &packet, 0);
+    action_send_peer(cluster, primary, message, false);
+    cluster_message_release(message);
+}

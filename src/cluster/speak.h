@@ -1,0 +1,38 @@
+// speak: what we say to others. Part of the core.
+#ifndef SHOAL_CLUSTER_SPEAK_H
+#define SHOAL_CLUSTER_SPEAK_H
+
+#include "cluster/state.h"
+
+// PING or MEET to a peer, over our link; counts as the ping whose pong is awaited.
+void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type);
+
+// PONG over the link that a PING or MEET came in by; `peer` when we know who it was, else NULL.
+void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer);
+
+// PONG with our newest state, once it is saved, to everybody.
+void speak_to_all(struct cluster *cluster);
+
+// PING to everybody who reads extensions: somebody was forgotten on purpose.
+void speak_forgotten(struct cluster *cluster);
+
+// PONG to the replicas of our shard, and to its primary.
+void speak_to_shard(struct cluster *cluster);
+
+// Tells the nodes whom it matters to that we suspect somebody: at once, not with the next ping.
+void speak_suspicions(struct cluster *cluster);
+
+// `failed` is in FAIL state, to everybody.
+void speak_fail(struct cluster *cluster, const struct peer *failed);
+
+// To whom claims slots with an old configuration: `owner` has them now.
+void speak_update(struct cluster *cluster, struct cluster_link link, const struct peer *owner);
+
+void speak_auth_request(struct cluster *cluster, bool force);
+void speak_auth_ack(struct cluster *cluster, struct peer *candidate);
+void speak_mfstart(struct cluster *cluster, struct peer *primary);
+
+// Takes what we are now as what may be said; called when nothing waits for a save.
+void spoken_refresh(struct cluster *cluster);
+
+#endif

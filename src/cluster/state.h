@@ -1,0 +1,230 @@
+// state: the inside of the core, shared by the files of src/cluster that decide. Nobody outside of this
+// folder includes it.
+//
+// Times are the event's monotonic milliseconds plus CLOCK_BASE, so that 0 can mean "never" and subtraction
+// can't wrap. Invariants: owner[s] is the index of a live peer or NO_PEER; peer->slots counts its entries in
+// owner[]; a replica owns no slot; `size` counts the peers that own slots; the index finds every live peer by
+// its name.
+#ifndef SHOAL_CLUSTER_STATE_H
+#define SHOAL_CLUSTER_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/prng.h"
+#include "cluster/cluster.h"
+#include "cluster/cluster_view.h"
+#include "cluster/packet.h"
+
+#define CLOCK_BASE ((uint64_t)1 << 40)
+
+enum {
+    NO_PEER = CLUSTER_NO_INDEX,
+    PEERS_MAX = 16384,
+    BLACKLIST_MAX = 256,
+    TICK_MS = 100,         // "cron 10/s"
+    RANDOM_PING_MS = 1000, // once a second one of RANDOM_PING_CANDIDATES is pinged
+    RANDOM_PING_CANDIDATES = 5,
+    WRITABLE_DELAY_MS = 2000,  // after a restart a primary first listens
+    REJOIN_DELAY_MIN_MS = 500, // after a minority spell, node timeout within these bounds
+    REJOIN_DELAY_MAX_MS = 5000,
+    HANDSHAKE_TIMEOUT_MIN_MS = 1000,
+    MIGRATION_DELAY_MS = 5000, // a primary must have been orphaned for so long
+    SAVE_RETRY_MS = 1000,
+    CLOCK_TOLERANCE_MS = 500, // how far in our future a gossiped pong may lie
+    SMALL_CLUSTER = 64,       // up to so many nodes pings are twice as frequent
+    SUSPICION_FANOUT_MAX = 32 // how many peers hear of a suspicion at once; the rest by gossip
+};
+
+enum link_state { LINK_NONE, LINK_CONNECTING, LINK_UP };
+
+// A primary says that a peer fails.
+struct report {
+    uint64_t time;
+    uint16_t reporter;
+};
+
+struct peer {
+    // What the timers look at.
+    uint64_t ping_sent;     // the ping that waits for its pong
+    uint64_t pong_received; // directly, or as credible gossip says
+    uint64_t data_received; // any bytes over one of its links
+    uint64_t link_time;     // since when the link is as it is
+    uint16_t index;
+    uint16_t flags;
+    uint16_t primary;     // a replica's, NO_PEER otherwise
+    uint8_t link;         // enum link_state
+    bool link_broke : 1;  // it was up and fell: a refusal is now the mark of a dead process
+    bool extensions : 1;  // it reads extensions in pings
+    bool forget_link : 1; // the link must be made anew
+    uint32_t slots;
+    uint32_t gossip_mark; // the number of the ping that mentions it
+
+    uint64_t fail_time;
+    uint64_t config_epoch;
+    uint64_t replication_offset;
+    uint64_t created;
+    uint64_t voted_time;     // when we last voted for one of its replicas
+    uint64_t acked_epoch;    // the newest election for which its vote was counted
+    uint64_t orphaned_time;  // since when it has slots, had replicas, and has no working one
+    uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...
+    uint64_t claims_version; // ... while slots_version was this
+    struct report *reports;
+    uint32_t report_count, report_capacity;
+    uint32_t inbound;
+    uint16_t generation;
+    uint16_t port, other_port, bus_port;
+    char id[CLUSTER_ID_SIZE];
+    char shard_id[CLUSTER_ID_SIZE];
+    char ip[CLUSTER_IP_SIZE];
+    char *hostname;       // NULL when empty
+    char *human_nodename; // NULL when empty
+};
+
+struct forgotten {
+    uint64_t until;
+    char id[CLUSTER_ID_SIZE];
+};
+
+// What we have told the disk, and so may tell the world. While a promise waits for its save, pings speak
+// this.
+struct spoken {
+    uint64_t current_epoch, config_epoch;
+    uint16_t flags;
+    char primary[CLUSTER_ID_SIZE];
+    uint8_t slots[PACKET_SLOTS_SIZE];
+};
+
+// As a replica of a failed primary.
+struct election {
+    uint64_t at;    // when votes are asked for; 0 = nothing planned
+    uint64_t epoch; // of the votes
+    uint32_t votes;
+    uint32_t rank;
+    bool asked;
+    uint16_t primary; // whom it is to succeed
+    uint8_t refusal;  // the last reason that was logged
+};
+
+struct manual_failover {
+    uint64_t until; // 0 = none under way
+    // As the primary:
+    uint16_t replica;
+    bool pause_wanted; // PAUSE_WRITES was given
+    bool paused;       // and the driver says that it holds: the offset is final
+    // As the replica:
+    bool can_start;
+    bool offset_known;
+    uint64_t primary_offset;
+};
+
+enum todo {
+    TODO_SAVE = 1,
+    TODO_PROMISE = 2, // a save that what we say waits for
+    TODO_SAVE_SYNC = 4,
+    TODO_STATE = 8,
+    TODO_ROUTES = 16,
+    TODO_ELECTION = 32,
+    TODO_SUSPICION = 64,
+    TODO_FORGET_NEWS = 128,
+    TODO_ANNOUNCE = 256, // PONG to everybody: we have changed
+};
+
+struct cluster {
+    struct cluster_config config;
+    struct prng prng;
+    uint64_t now;
+    uint64_t unix_ahead; // unix_now - now, modulo 2^64
+    uint64_t started, awake_since, last_step;
+    uint64_t next_tick, next_random_ping, next_suspicion;
+
+    struct peer **peers; // by index; NULL where there is none
+    uint32_t peers_capacity, peers_end, peers_count;
+    uint16_t *index; // hash of the name -> index of the peer
+    uint32_t index_size;
+    uint16_t generation;
+    struct peer *myself;
+
+    uint16_t owner[CLUSTER_SLOTS];
+    uint16_t migrating[CLUSTER_SLOTS];
+    uint16_t importing[CLUSTER_SLOTS];
+    uint8_t not_claimed[PACKET_SLOTS_SIZE]; // the owner itself does not claim the slot any more
+    uint64_t slots_version;                 // grows with every change of an owner or a role
+    uint64_t routes_version;                // grows with every PUBLISH_ROUTES
+    uint32_t size, assigned, moving;
+    uint8_t claims[PACKET_SLOTS_SIZE]; // bitmap of the slots of ...
+    uint16_t claims_of;                // ... this peer ...
+    uint64_t claims_version;           // ... as of this version
+
+    uint64_t current_epoch, last_vote_epoch;
+    bool ok;
+    bool coverage_only;
+    uint64_t minority_time;
+    uint32_t todo;
+
+    uint64_t save_number, saved_number, promise_number;
+    bool save_failed;
+    uint64_t save_again; // when a failed save is tried again
+    uint64_t next_save;  // when a plain save is due
+    struct spoken spoken;
+
+    bool writes_paused;
+    bool primary_link_up, ever_synchronised;
+    uint64_t data_age, data_age_time;
+    uint16_t told_primary; // what the driver was told to replicate from
+    char told_ip[CLUSTER_IP_SIZE];
+    uint16_t told_port;
+    bool told_replica;
+    struct election election;
+    struct manual_failover manual;
+
+    struct forgotten forgotten[BLACKLIST_MAX];
+    uint32_t forgotten_count;
+    struct forgotten forget_news; // whom we tell others to forget, until ...
+
+    uint64_t sent[CLUSTER_MESSAGE_KINDS], received[CLUSTER_MESSAGE_KINDS];
+    uint32_t gossip_mark;
+    struct message_pool *pool;
+
+    struct cluster_actions actions;
+    size_t actions_capacity;
+    struct buffer text; // of notes and outcomes, addressed by offset until the step ends
+};
+
+// Walks all peers. Peers may be created and deleted inside; `break` does not leave the walk, `return` does.
+#define PEERS_EACH(cluster, item)                                                                            \
+    for (uint32_t item##_at = 0; item##_at < (cluster)->peers_end; item##_at++)                              \
+        for (struct peer *item = (cluster)->peers[item##_at]; item; item = NULL)
+
+static inline bool peer_is(const struct peer *peer, unsigned flags) {
+    return (peer->flags & flags) != 0;
+}
+
+// Who votes and whose reports count: "masters serving at least one hash slot".
+static inline bool peer_votes(const struct peer *peer) {
+    return peer_is(peer, CLUSTER_NODE_PRIMARY) && peer->slots > 0;
+}
+
+static inline uint64_t elapsed(const struct cluster *cluster, uint64_t since) {
+    return cluster->now > since ? cluster->now - since : 0;
+}
+
+static inline uint64_t unix_time(const struct cluster *cluster, uint64_t time) {
+    return time ? time + cluster->unix_ahead : 0;
+}
+
+static inline uint32_t quorum(const struct cluster *cluster) {
+    return cluster->size / 2 + 1;
+}
+
+static inline uint64_t min64(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static inline uint64_t max64(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+#endif
