@@ -546,6 +546,10 @@ void dispatch_evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, s
     remove_silently(dispatcher, db, slot, key);
 }
 
+void dispatch_drop(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key) {
+    remove_silently(dispatcher, db, slot, key);
+}
+
 void dispatch_flush_effects(struct dispatcher *dispatcher) {
     effects_journal(dispatcher, NULL);
 }

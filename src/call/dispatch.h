@@ -105,7 +105,9 @@ struct dispatch_counters *dispatch_counters(unsigned worker);
 void dispatch_expire(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
 // Removes `key` to make room, likewise.
 void dispatch_evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
-// Journals what the two above (or effects_add) gathered. Whoever calls them outside of a command calls this before the
+// Removes `key`, which belongs to another node now, likewise.
+void dispatch_drop(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key);
+// Journals what the three above (or effects_add) gathered. Whoever calls them outside of a command calls this before the
 // slot is unlocked.
 void dispatch_flush_effects(struct dispatcher *dispatcher);
 

@@ -94,18 +94,33 @@ int file_rename(const char *from, const char *to) {
     return sync_folder_of(to);
 }
 
-int file_replace(const char *path, struct bytes contents) {
+// Writes `contents` beside `path` and puts it in its place; with `lock_fd`, locked and kept open.
+static int replace(const char *path, struct bytes contents, int *lock_fd) {
     char beside[PATH_ROOM];
     int size = snprintf(beside, sizeof beside, "%s.tmp-%d", path, (int)getpid());
     if (size >= (int)sizeof beside) return -ENAMETOOLONG;
     int fd = file_create(beside);
     if (fd < 0) return fd;
-    int result = file_write_all(fd, contents.data, contents.size);
+    int result = lock_fd && flock(fd, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
+    if (result == 0) result = file_write_all(fd, contents.data, contents.size);
     if (result == 0) result = file_sync(fd);
-    file_close(fd);
     if (result == 0) result = file_rename(beside, path);
     if (result != 0) unlink(beside);
+    if (lock_fd && result == 0) {
+        file_close(*lock_fd);
+        *lock_fd = fd;
+    } else {
+        file_close(fd);
+    }
     return result;
+}
+
+int file_replace(const char *path, struct bytes contents) {
+    return replace(path, contents, NULL);
+}
+
+int file_replace_locked(const char *path, struct bytes contents, int *lock_fd) {
+    return replace(path, contents, lock_fd);
 }
 
 void file_remove(const char *path) {

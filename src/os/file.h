@@ -29,6 +29,10 @@ int file_load(const char *path, size_t limit, struct buffer *out);
 // renamed, the folder synced. 0 or -errno.
 int file_replace(const char *path, struct bytes contents);
 
+// As file_replace, for a file that this process keeps locked: the new one is locked before it takes its place, and
+// *lock_fd (from file_lock) is exchanged for it. 0 or -errno.
+int file_replace_locked(const char *path, struct bytes contents, int *lock_fd);
+
 // Renames and syncs the folder. 0 or -errno.
 int file_rename(const char *from, const char *to);
 void file_remove(const char *path);

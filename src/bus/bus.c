@@ -1,0 +1,168 @@
+#include "bus/bus.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "bus/bus_private.h"
+#include "call/pause.h"
+#include "os/clock.h"
+#include "os/random.h"
+#include "os/thread.h"
+#include "replication/replication.h"
+
+struct bus bus;
+static struct thread thread;
+static bool running;       // the thread was started
+static atomic_bool stopping;
+
+uint64_t bus_now(void) {
+    return (uint64_t)clock_mono_ms();
+}
+
+// --- One step.
+
+static void pause_writes(uint64_t until) {
+    pause_start(PAUSE_BY_FAILOVER, (int64_t)bus_now(), (int64_t)until, true);
+    // Once every worker has been out of the gate since, no write that began before is still running.
+    gate_mark(bus.gate, &bus.pause_mark);
+    bus.pausing = true;
+}
+
+static void resume_writes(void) {
+    pause_end(PAUSE_BY_FAILOVER);
+    bus.pausing = false;
+}
+
+static void save(uint64_t number) {
+    struct buffer text = BUFFER_EMPTY;
+    cluster_nodes_conf(bus.cluster, &text);
+    nodes_file_save(number, buffer_bytes(&text));
+    buffer_free(&text);
+}
+
+static void act(const struct cluster_action *action) {
+    switch (action->kind) {
+    case CLUSTER_ACTION_SEND: links_send(action->send.link, action->send.message, action->send.save); break;
+    case CLUSTER_ACTION_CONNECT: links_connect(action->connect.node, action->connect.ip, action->connect.port); break;
+    case CLUSTER_ACTION_DISCONNECT: links_disconnect(action->disconnect); break;
+    case CLUSTER_ACTION_SAVE: save(action->save.number); break;
+    case CLUSTER_ACTION_PUBLISH_ROUTES: bus.publish_due = true; break;
+    case CLUSTER_ACTION_BECOME_PRIMARY: roles_become_primary(); break;
+    case CLUSTER_ACTION_BECOME_REPLICA: roles_become_replica(action->primary.ip, action->primary.port); break;
+    case CLUSTER_ACTION_DROP_SLOT: roles_drop_slot(action->slot); break;
+    case CLUSTER_ACTION_DROP_ALL: roles_drop_all(); break;
+    case CLUSTER_ACTION_PAUSE_WRITES: pause_writes(action->until); break;
+    case CLUSTER_ACTION_RESUME_WRITES: resume_writes(); break;
+    case CLUSTER_ACTION_NOTE: log_write(action->note.level, "%s", action->note.text); break;
+    case CLUSTER_ACTION_OUTCOME: orders_outcome(action); break;
+    }
+}
+
+void bus_step(struct cluster_event *event) {
+    event->now = bus_now();
+    event->unix_now = (uint64_t)clock_wall_ms();
+    const struct cluster_actions *actions = cluster_step(bus.cluster, event);
+    for (size_t i = 0; i < actions->count; i++)
+        act(&actions->items[i]);
+}
+
+void bus_note_replication(void) {
+    bool up, ever;
+    int64_t age;
+    replication_link_state(&up, &age, &ever);
+    struct cluster_event event = {.kind = CLUSTER_EVENT_REPLICATION};
+    event.replication.offset = replication_offset();
+    event.replication.data_age = age > 0 ? (uint64_t)age : 0;
+    event.replication.primary_link_up = up;
+    event.replication.writes_paused = bus.pausing && gate_passed(bus.gate, &bus.pause_mark);
+    event.replication.ever_synchronised = ever;
+    bus_step(&event);
+}
+
+// --- The thread.
+
+static void set_tick(void) {
+    uint64_t now = bus_now(), deadline = cluster_deadline(bus.cluster);
+    uint64_t left_ms = deadline > now ? deadline - now : 0;
+    struct cluster_view_status status;
+    cluster_view_status(bus.cluster, &status);
+    if (status.manual_failover && left_ms > 1) left_ms = 1; // the offset changes meanwhile: look often
+    loop_timer_set(bus.loop, &bus.tick, clock_mono_us() + (int64_t)left_ms * 1000);
+}
+
+static void tick(struct timer *timer) {
+    bus_note_replication();
+    struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
+    bus_step(&event);
+}
+
+static void run(void *argument) {
+    while (!atomic_load(&stopping)) {
+        set_tick();
+        loop_turn(bus.loop, -1, NULL, NULL);
+        if (bus.publish_due) routes_publish();
+        orders_release();
+        routes_free_retired();
+    }
+}
+
+static bool create_core(const struct bus_options *options, struct buffer *error) {
+    struct buffer text = BUFFER_EMPTY;
+    if (!nodes_file_open(options->nodes_path, &text, error)) return false;
+    bus.cluster = cluster_create(&bus.config.cluster, buffer_bytes(&text), random_u64(), bus_now(),
+                                 (uint64_t)clock_wall_ms(), error);
+    buffer_free(&text);
+    if (bus.cluster) return true;
+    struct buffer reason = *error;
+    *error = BUFFER_EMPTY;
+    buffer_appendf(error, "Unrecoverable error: corrupted cluster config file \"%s\": %s", options->nodes_path,
+                   buffer_string(&reason));
+    buffer_string(error);
+    buffer_free(&reason);
+    return false;
+}
+
+bool bus_start(const struct bus_options *options, struct buffer *error) {
+    bus = (struct bus){.config = options->config,
+                       .keyspace = options->keyspace,
+                       .gate = options->gate,
+                       .worker_loop = options->worker_loop,
+                       .dispatcher = options->dispatcher};
+    strncpy(bus.source_address, options->source_address ? options->source_address : "", sizeof bus.source_address - 1);
+    bus.loop = loop_create();
+    timer_init(&bus.tick, tick);
+    if (!create_core(options, error)) return false;
+    if (!links_listen(options->addresses, options->listen_port, error)) return false;
+    tick(&bus.tick); // what the start needs: the first save, the role, the routes
+    routes_publish();
+    int failed = thread_start(&thread, "bus", run, NULL);
+    if (failed) buffer_appendf(error, "can't start the bus thread: %s", strerror(failed));
+    buffer_string(error);
+    running = failed == 0;
+    return running;
+}
+
+static void configure(void *argument) {
+    struct bus_config *config = argument;
+    bus.config = *config;
+    cluster_set_config(bus.cluster, &config->cluster);
+    bus.publish_due = true;
+    mem_free(config);
+}
+
+void bus_configure(const struct bus_config *config) {
+    struct bus_config *copy = mem_alloc(sizeof *copy);
+    *copy = *config;
+    loop_post(bus.loop, configure, copy);
+}
+
+void bus_stop(void) {
+    if (!running) return;
+    running = false;
+    atomic_store(&stopping, true);
+    loop_wake(bus.loop);
+    thread_join(&thread);
+    links_close_all();
+    nodes_file_close();
+}

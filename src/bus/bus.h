@@ -1,0 +1,50 @@
+// bus: drives the cluster's state machine (cluster/) over real links, files and the clock, on a thread of its own.
+// It publishes the routes that the workers go by, and answers the CLUSTER commands. It never touches a key and never
+// waits for a worker: what must happen to keys or roles is posted to worker 0.
+#ifndef SHOAL_BUS_BUS_H
+#define SHOAL_BUS_BUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "call/dispatch.h"
+#include "cluster/cluster_config.h"
+#include "net/loop.h"
+
+enum bus_endpoint { BUS_ENDPOINT_IP, BUS_ENDPOINT_HOSTNAME, BUS_ENDPOINT_UNKNOWN }; // cluster-preferred-endpoint-type
+
+struct bus_config {
+    struct cluster_config cluster;
+    enum bus_endpoint endpoint;
+    bool reads_when_down; // cluster-allow-reads-when-down
+    uint64_t link_buffer_limit; // cluster-link-sendbuf-limit, 0: none
+};
+
+struct bus_options {
+    struct bus_config config;
+    const char *nodes_path;       // cluster-config-file, in `dir`
+    const char *const *addresses; // to listen on; ends with NULL
+    uint16_t listen_port;         // of the bus
+    const char *source_address;   // bind-source-addr, "" for any
+    struct keyspace *keyspace;
+    struct gate *gate;
+    // Worker 0: role changes are posted to its loop and done in exclusive mode by its dispatcher.
+    struct loop *worker_loop;
+    struct dispatcher *dispatcher;
+};
+
+// Reads (and locks) nodes.conf, listens, publishes the first routes and starts the thread. False: `error` says why
+// (a terminated text); the server must not start.
+bool bus_start(const struct bus_options *options, struct buffer *error);
+
+// Changes the configuration while it runs. Thread: any.
+void bus_configure(const struct bus_config *config);
+
+// Saves once more, closes the links, ends the thread.
+void bus_stop(void);
+
+// CLUSTER, to be installed whether the server is in cluster mode or not; ends with a NULL name.
+extern const struct command bus_commands[];
+
+#endif

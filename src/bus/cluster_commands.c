@@ -1,0 +1,176 @@
+// CLUSTER and its subcommands. What concerns keys is answered by the worker in place; the rest goes to the bus thread.
+#include "base/hash.h"
+#include "bus/bus_private.h"
+#include "keyspace/slot_lock.h"
+
+enum { KEYS_IN_SLOT_MAX = 1000000 };
+
+static bool enabled(struct call *call) {
+    if (settings.cluster_enabled) return true;
+    reply_error(call->reply, "ERR This instance has cluster support disabled");
+    return false;
+}
+
+static void ask_bus(struct call *call) {
+    if (enabled(call)) orders_submit(call);
+}
+
+static void keyslot(struct call *call) {
+    if (enabled(call)) reply_integer(call->reply, hash_slot(call->argv[2]));
+}
+
+static bool slot_argument(struct call *call, unsigned *slot) {
+    int64_t number;
+    if (!number_parse(call->argv[2], &number) || number < 0 || number >= HASH_SLOTS) {
+        reply_error(call->reply, "ERR Invalid slot");
+        return false;
+    }
+    *slot = (unsigned)number;
+    return true;
+}
+
+static void countkeysinslot(struct call *call) {
+    unsigned slot;
+    if (enabled(call) && slot_argument(call, &slot))
+        reply_integer(call->reply, (int64_t)keyspace_slot_count_in(call->keyspace, call->db, slot));
+}
+
+struct key_list {
+    struct reply *reply;
+    int64_t left;
+    size_t count;
+};
+
+static bool list_key(void *context, struct entry *entry) {
+    struct key_list *list = context;
+    if (list->left-- == 0) return false;
+    reply_bulk(list->reply, entry_key(entry));
+    list->count++;
+    return true;
+}
+
+static void getkeysinslot(struct call *call) {
+    unsigned slot;
+    int64_t limit;
+    if (!enabled(call)) return;
+    if (!number_parse(call->argv[2], &(int64_t){0}) || !number_parse(call->argv[3], &limit)) {
+        reply_error(call->reply, "ERR value is not an integer or out of range");
+        return;
+    }
+    if (limit < 0) {
+        reply_error(call->reply, "ERR Invalid slot or number of keys");
+        return;
+    }
+    int64_t number = 0;
+    number_parse(call->argv[2], &number);
+    if (number < 0 || number >= HASH_SLOTS) {
+        reply_error(call->reply, "ERR Invalid slot or number of keys");
+        return;
+    }
+    slot = (unsigned)number;
+    struct key_list list = {.reply = call->reply, .left = limit};
+    size_t place = reply_array_begin(call->reply);
+    if (!call->exclusive) slot_lock(call->keyspace, slot);
+    keyspace_slot_each(call->keyspace, call->db, slot, list_key, &list);
+    if (!call->exclusive) slot_unlock(call->keyspace, slot);
+    reply_array_end(call->reply, place, list.count);
+}
+
+static void help(struct call *call) {
+    static const char *const lines[] = {
+        "ADDSLOTS <slot> [<slot> ...]",
+        "    Assign slots to this node.",
+        "ADDSLOTSRANGE <start slot> <end slot> [<start slot> <end slot> ...]",
+        "    Assign ranges of slots to this node.",
+        "BUMPEPOCH",
+        "    Give this node the greatest configuration epoch.",
+        "COUNT-FAILURE-REPORTS <node-id>",
+        "    How many primaries report the node as failing.",
+        "COUNTKEYSINSLOT <slot>",
+        "    How many keys of the slot are here.",
+        "DELSLOTS <slot> [<slot> ...]",
+        "    Forget who owns the slots.",
+        "DELSLOTSRANGE <start slot> <end slot> [<start slot> <end slot> ...]",
+        "    Forget who owns the ranges of slots.",
+        "FAILOVER [FORCE|TAKEOVER]",
+        "    Put this replica in its primary's place.",
+        "FLUSHSLOTS",
+        "    Forget all slots of this node.",
+        "FORGET <node-id>",
+        "    Remove a node from the cluster.",
+        "GETKEYSINSLOT <slot> <count>",
+        "    Names of up to <count> keys of the slot.",
+        "INFO",
+        "    The state of the cluster as this node sees it.",
+        "KEYSLOT <key>",
+        "    The slot of the key.",
+        "LINKS",
+        "    The links of this node's cluster bus.",
+        "MEET <ip> <port> [<bus-port>]",
+        "    Bring another node into the cluster.",
+        "MYID",
+        "    This node's id.",
+        "MYSHARDID",
+        "    The id of this node's shard.",
+        "NODES",
+        "    The nodes of the cluster, a line each.",
+        "REPLICAS <node-id>",
+        "    The replicas of a primary.",
+        "REPLICATE <node-id>",
+        "    Make this node a replica of the primary.",
+        "RESET [HARD|SOFT]",
+        "    Leave the cluster (default: soft).",
+        "SAVECONFIG",
+        "    Save the cluster's configuration to disk.",
+        "SET-CONFIG-EPOCH <epoch>",
+        "    Set the configuration epoch of a new node.",
+        "SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)",
+        "    Set a slot's state.",
+        "SHARDS",
+        "    The shards with their slots and nodes.",
+        "SLOTS",
+        "    Ranges of slots with their nodes.",
+        NULL};
+    call_reply_help(call, lines);
+}
+
+#define READING(title, places) {.name = title, .run = ask_bus, .arity = places, .flags = CMD_LOADING | CMD_STALE}
+#define CHANGING(title, places)                                                                               \
+    {.name = title, .run = ask_bus, .arity = places, .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING}
+
+static const struct command subcommands[] = {
+    CHANGING("addslots", -3),
+    CHANGING("addslotsrange", -4),
+    CHANGING("bumpepoch", 2),
+    {.name = "count-failure-reports", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE},
+    {.name = "countkeysinslot", .run = countkeysinslot, .arity = 3, .flags = CMD_STALE},
+    CHANGING("delslots", -3),
+    CHANGING("delslotsrange", -4),
+    CHANGING("failover", -2),
+    CHANGING("flushslots", 2),
+    CHANGING("forget", 3),
+    {.name = "getkeysinslot", .run = getkeysinslot, .arity = 4, .flags = CMD_STALE},
+    {.name = "help", .run = help, .arity = 2, .flags = CMD_LOADING | CMD_STALE},
+    {.name = "info", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    {.name = "keyslot", .run = keyslot, .arity = 3, .flags = CMD_STALE},
+    {.name = "links", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    CHANGING("meet", -4),
+    {.name = "myid", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    READING("myshardid", 2),
+    {.name = "nodes", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    {.name = "replicas", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE},
+    CHANGING("replicate", 3),
+    {.name = "reset", .run = ask_bus, .arity = -2, .flags = CMD_ADMIN | CMD_STALE | CMD_NOSCRIPT},
+    CHANGING("saveconfig", 2),
+    CHANGING("set-config-epoch", 3),
+    CHANGING("setslot", -4),
+    READING("shards", 2),
+    {.name = "slaves", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE},
+    READING("slots", 2),
+    {.name = NULL},
+};
+
+const struct command bus_commands[] = {
+    {.name = "cluster", .arity = -2, .subcommands = subcommands},
+    {.name = NULL},
+};

@@ -1,0 +1,399 @@
+// The links of the bus: our outgoing one to each node, and those that others opened to us.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "bus/bus_private.h"
+#include "os/clock.h"
+#include "os/socket.h"
+
+enum {
+    CHAINS = 1024,
+    HEADER_SIZE = 8,              // signature and total length
+    PACKET_MAX = 64 * 1024 * 1024, // a longer one is no packet of this protocol
+    READ_ROOM = 16 * 1024,
+    READS_AT_ONCE = 64,
+    BACKLOG = 511,
+    LISTENERS_MAX = 32,
+    ACCEPTS_AT_ONCE = 1000,
+};
+
+// A message on its way out; it may have to wait for a save.
+struct outgoing {
+    struct cluster_message *message;
+    uint64_t save;
+};
+
+struct link {
+    struct source source;
+    struct list_node chain;
+    struct cluster_link id;
+    bool connecting, blocked;
+    char peer_ip[SOCKET_NAME_MAX], local_ip[SOCKET_NAME_MAX];
+    struct buffer input;
+    struct outgoing *queue; // queue[first..count) is to be sent
+    size_t first, count, capacity;
+    size_t sent;         // bytes of the first that have gone
+    size_t queued_bytes;
+    int64_t created_ms;
+};
+
+static struct list_node by_node[CHAINS], by_number[CHAINS];
+static uint32_t next_number = 1;
+static struct source listeners[LISTENERS_MAX];
+static unsigned listener_count;
+
+static struct list_node *chain_of(struct cluster_link id) {
+    return id.node ? &by_node[id.node % CHAINS] : &by_number[id.inbound % CHAINS];
+}
+
+static struct link *find(struct cluster_link id) {
+    LIST_EACH(node, chain_of(id)) {
+        struct link *link = LIST_ENTRY(node, struct link, chain);
+        if (link->id.node == id.node && link->id.inbound == id.inbound) return link;
+    }
+    return NULL;
+}
+
+static struct link *add(int fd, struct cluster_link id, void (*ready)(struct source *source, uint32_t events)) {
+    struct link *link = mem_calloc(1, sizeof *link);
+    link->source = (struct source){.fd = fd, .ready = ready};
+    link->id = id;
+    link->created_ms = clock_wall_ms();
+    list_init(&link->chain);
+    list_append(chain_of(id), &link->chain);
+    if (loop_add(bus.loop, &link->source) != 0) log_write(LOG_WARNING, "can't watch a link of the cluster bus");
+    return link;
+}
+
+static void destroy(struct link *link) {
+    loop_remove(bus.loop, &link->source);
+    socket_close(link->source.fd);
+    list_remove(&link->chain);
+    for (size_t i = link->first; i < link->count; i++)
+        cluster_message_release(link->queue[i].message);
+    mem_free(link->queue);
+    buffer_free(&link->input);
+    mem_free(link);
+}
+
+static void report(enum cluster_event_kind kind, struct cluster_link id) {
+    struct cluster_event event = {.kind = kind, .link = id};
+    bus_step(&event);
+}
+
+// Closes the link and tells the core.
+static void lose(struct link *link, bool refused) {
+    struct cluster_link id = link->id;
+    destroy(link);
+    report(refused ? CLUSTER_EVENT_LINK_REFUSED : CLUSTER_EVENT_LINK_DOWN, id);
+}
+
+// --- Out.
+
+static void pop_sent(struct link *link) {
+    struct outgoing *head = &link->queue[link->first++];
+    link->queued_bytes -= head->message->size;
+    cluster_message_release(head->message);
+    link->sent = 0;
+    if (link->first == link->count) link->first = link->count = 0;
+}
+
+// Sends what may be sent. False: the link is broken (and not yet destroyed).
+static bool flush(struct link *link) {
+    while (!link->connecting && !link->blocked && link->first < link->count) {
+        const struct outgoing *head = &link->queue[link->first];
+        if (head->save > bus.saved) return true;
+        ssize_t put = socket_write(link->source.fd, head->message->data + link->sent, head->message->size - link->sent);
+        if (put == -EAGAIN) {
+            link->blocked = true;
+            return true;
+        }
+        if (put < 0) return false;
+        link->sent += (size_t)put;
+        if (link->sent == head->message->size) pop_sent(link);
+    }
+    return true;
+}
+
+// A link that broke while the core was in the middle of its actions is reported once it is through them.
+static void lose_later(void *argument) {
+    struct cluster_link *id = argument;
+    struct link *link = find(*id);
+    if (link) lose(link, false);
+    mem_free(id);
+}
+
+static void schedule_loss(const struct link *link) {
+    struct cluster_link *id = mem_alloc(sizeof *id);
+    *id = link->id;
+    loop_post(bus.loop, lose_later, id);
+}
+
+void links_send(struct cluster_link id, struct cluster_message *message, uint64_t save) {
+    struct link *link = find(id);
+    if (!link) return;
+    if (link->count == link->capacity) {
+        memmove(link->queue, link->queue + link->first, (link->count - link->first) * sizeof *link->queue);
+        link->count -= link->first;
+        link->first = 0;
+        if (link->count * 2 >= link->capacity) {
+            link->capacity = link->capacity ? link->capacity * 2 : 8;
+            link->queue = mem_realloc(link->queue, link->capacity * sizeof *link->queue);
+        }
+    }
+    link->queue[link->count++] = (struct outgoing){cluster_message_retain(message), save};
+    link->queued_bytes += message->size;
+    bool over = bus.config.link_buffer_limit && link->queued_bytes > bus.config.link_buffer_limit;
+    if (over) bus.links_over_limit++;
+    if (over || !flush(link)) schedule_loss(link);
+}
+
+static void each_link(void (*visit)(struct link *link, uint64_t save), uint64_t save) {
+    for (unsigned i = 0; i < CHAINS; i++) {
+        LIST_EACH(node, &by_node[i])
+            visit(LIST_ENTRY(node, struct link, chain), save);
+        LIST_EACH(other, &by_number[i])
+            visit(LIST_ENTRY(other, struct link, chain), save);
+    }
+}
+
+static void flush_one(struct link *link, uint64_t save) {
+    if (link->first < link->count && !flush(link)) schedule_loss(link);
+}
+
+void links_flush_held(void) {
+    each_link(flush_one, 0);
+}
+
+static void drop_one(struct link *link, uint64_t save) {
+    size_t kept = link->first;
+    for (size_t i = link->first; i < link->count; i++) {
+        struct outgoing out = link->queue[i];
+        bool partly_sent = i == link->first && link->sent;
+        if (!partly_sent && out.save > bus.saved && out.save <= save) {
+            link->queued_bytes -= out.message->size;
+            cluster_message_release(out.message);
+        } else {
+            link->queue[kept++] = out;
+        }
+    }
+    link->count = kept;
+    flush_one(link, save);
+}
+
+void links_drop_held(uint64_t save) {
+    each_link(drop_one, save);
+}
+
+// --- In.
+
+static uint32_t packet_size(const char *header) {
+    const unsigned char *at = (const unsigned char *)header + 4;
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+// Delivers the whole packets in the input. False: what comes is no bus protocol.
+static bool deliver(struct cluster_link id) {
+    for (;;) {
+        struct link *link = find(id);
+        if (!link) return true; // the core closed it
+        if (link->input.size < HEADER_SIZE) return true;
+        uint32_t size = packet_size(link->input.data);
+        if (memcmp(link->input.data, "RCmb", 4) != 0 || size < HEADER_SIZE || size > PACKET_MAX) {
+            log_write(LOG_VERBOSE, "Bad message length or signature received from Cluster bus.");
+            return false;
+        }
+        if (link->input.size < size) {
+            report(CLUSTER_EVENT_DATA, id);
+            return true;
+        }
+        struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};
+        // The core may close the link while it reads: the bytes are taken out first.
+        struct buffer packet = BUFFER_EMPTY;
+        char peer_ip[SOCKET_NAME_MAX], local_ip[SOCKET_NAME_MAX];
+        memcpy(peer_ip, link->peer_ip, sizeof peer_ip);
+        memcpy(local_ip, link->local_ip, sizeof local_ip);
+        buffer_append(&packet, link->input.data, size);
+        buffer_drop_front(&link->input, size);
+        event.packet.link = id;
+        event.packet.bytes = buffer_bytes(&packet);
+        event.packet.peer_ip = peer_ip;
+        event.packet.local_ip = local_ip;
+        bus_step(&event);
+        buffer_free(&packet);
+    }
+}
+
+static bool read_some(struct link *link, bool *more) {
+    buffer_reserve(&link->input, READ_ROOM);
+    ssize_t got = socket_read(link->source.fd, link->input.data + link->input.size, link->input.capacity - link->input.size);
+    *more = got > 0;
+    if (got == -EAGAIN) return true;
+    if (got <= 0) return false;
+    link->input.size += (size_t)got;
+    return true;
+}
+
+static void name_ends(struct link *link) {
+    uint16_t port;
+    socket_peer_name(link->source.fd, link->peer_ip, &port);
+    socket_local_name(link->source.fd, link->local_ip, &port);
+}
+
+static bool came_up(struct link *link) {
+    int error = socket_error(link->source.fd);
+    if (error) {
+        lose(link, error == ECONNREFUSED);
+        return false;
+    }
+    link->connecting = false;
+    socket_set_nodelay(link->source.fd, true);
+    name_ends(link);
+    struct cluster_link id = link->id;
+    report(CLUSTER_EVENT_LINK_UP, id);
+    return find(id) == link;
+}
+
+static void link_ready(struct source *source, uint32_t events) {
+    struct link *link = LIST_ENTRY(source, struct link, source);
+    struct cluster_link id = link->id;
+    if (link->connecting && !came_up(link)) return;
+    if (events & POLLER_WRITE) {
+        link->blocked = false;
+        if (!flush(link)) {
+            lose(link, false);
+            return;
+        }
+    }
+    bool more = (events & POLLER_READ) != 0;
+    for (int i = 0; more; i++) {
+        bool fine = read_some(link, &more) && (!more || deliver(id));
+        link = find(id); // a step may have closed it
+        if (!link) return;
+        if (!fine) {
+            lose(link, false);
+            return;
+        }
+        if (i == READS_AT_ONCE && more) { // others wait; the rest comes in the next turn
+            loop_remove(bus.loop, &link->source);
+            loop_add(bus.loop, &link->source);
+            return;
+        }
+    }
+}
+
+// --- Coming and going.
+
+struct failed_connect {
+    struct cluster_link id;
+    bool refused;
+};
+
+static void report_failed_connect(void *argument) {
+    struct failed_connect *failed = argument;
+    if (!find(failed->id)) report(failed->refused ? CLUSTER_EVENT_LINK_REFUSED : CLUSTER_EVENT_LINK_DOWN, failed->id);
+    mem_free(failed);
+}
+
+void links_connect(cluster_node node, const char *ip, uint16_t port) {
+    struct cluster_link id = {.node = node};
+    struct link *old = find(id);
+    if (old) destroy(old);
+    int fd = socket_connect_start(ip, port, bus.source_address);
+    if (fd < 0) {
+        struct failed_connect *failed = mem_alloc(sizeof *failed);
+        *failed = (struct failed_connect){id, fd == -ECONNREFUSED};
+        loop_post(bus.loop, report_failed_connect, failed);
+        return;
+    }
+    add(fd, id, link_ready)->connecting = true;
+}
+
+void links_disconnect(struct cluster_link id) {
+    struct link *link = find(id);
+    if (link) destroy(link);
+}
+
+static void accept_ready(struct source *source, uint32_t events) {
+    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        int fd = socket_accept(source->fd);
+        if (fd < 0) return;
+        socket_set_nodelay(fd, true);
+        socket_set_keepalive(fd, (unsigned)(bus.config.cluster.node_timeout / 1000 * 2));
+        struct cluster_link id = {.inbound = next_number++};
+        if (next_number == 0) next_number = 1;
+        name_ends(add(fd, id, link_ready));
+    }
+}
+
+bool links_listen(const char *const *addresses, uint16_t port, struct buffer *error) {
+    for (unsigned i = 0; i < CHAINS; i++) {
+        list_init(&by_node[i]);
+        list_init(&by_number[i]);
+    }
+    for (; *addresses && listener_count < LISTENERS_MAX; addresses++) {
+        // A leading '-' marks an address that may be missing.
+        bool optional = **addresses == '-';
+        int fd = socket_listen_tcp(*addresses + optional, port, BACKLOG);
+        if (fd < 0 && optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT)) continue;
+        if (fd < 0) {
+            buffer_appendf(error, "Could not create the cluster bus's TCP listening socket %s:%u: %s", *addresses, port,
+                           strerror(-fd));
+            buffer_string(error);
+            return false;
+        }
+        struct source *listener = &listeners[listener_count++];
+        *listener = (struct source){.fd = fd, .ready = accept_ready};
+        loop_add_level(bus.loop, listener);
+    }
+    return true;
+}
+
+void links_close_all(void) {
+    for (unsigned i = 0; i < listener_count; i++) {
+        loop_remove(bus.loop, &listeners[i]);
+        socket_close(listeners[i].fd);
+    }
+    listener_count = 0;
+    for (unsigned i = 0; i < CHAINS; i++) {
+        LIST_EACH(node, &by_node[i])
+            destroy(LIST_ENTRY(node, struct link, chain));
+        LIST_EACH(other, &by_number[i])
+            destroy(LIST_ENTRY(other, struct link, chain));
+    }
+}
+
+// --- CLUSTER LINKS.
+
+static void reply_link(struct reply *reply, const struct link *link, const char *node_id) {
+    reply_map(reply, 6);
+    reply_bulk_string(reply, "direction");
+    reply_bulk_string(reply, link->id.node ? "to" : "from");
+    reply_bulk_string(reply, "node");
+    reply_bulk_string(reply, node_id);
+    reply_bulk_string(reply, "create-time");
+    reply_integer(reply, link->created_ms);
+    reply_bulk_string(reply, "events");
+    reply_bulk_string(reply, link->first < link->count ? "rw" : "r");
+    reply_bulk_string(reply, "send-buffer-allocated");
+    reply_integer(reply, (int64_t)(link->capacity * sizeof *link->queue + link->queued_bytes));
+    reply_bulk_string(reply, "send-buffer-used");
+    reply_integer(reply, (int64_t)link->queued_bytes);
+}
+
+void links_reply(struct reply *reply) {
+    size_t place = reply_array_begin(reply), count = 0;
+    struct cluster_view_node node;
+    for (uint32_t cursor = 0; cluster_view_next(bus.cluster, &cursor, &node);) {
+        const struct link *to = find((struct cluster_link){.node = node.handle});
+        const struct link *from = node.inbound ? find((struct cluster_link){.inbound = node.inbound}) : NULL;
+        if (to) reply_link(reply, to, node.id);
+        if (from) reply_link(reply, from, node.id);
+        count += (to != NULL) + (from != NULL);
+    }
+    reply_array_end(reply, place, count);
+}

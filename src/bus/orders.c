@@ -1,0 +1,129 @@
+// CLUSTER commands on their way to the bus thread and back. A worker defers the command and posts it; the bus answers
+// when the save that the outcome waits for is on disk and the routes that it changed are published.
+#include <string.h>
+
+#include "base/list.h"
+#include "base/memory.h"
+#include "bus/bus_private.h"
+
+struct order {
+    struct list_node node;
+    struct call_ticket ticket;
+    struct bytes *argv; // argv[0] is the subcommand; one block with the bytes
+    int argc;
+    bool has_keys;
+    uint64_t keys_in_slot;
+    uint64_t number;
+    // Once decided:
+    bool decided;
+    uint64_t save;
+    struct buffer answer;
+};
+
+static struct list_node orders = {&orders, &orders};
+static uint64_t next_number = 1;
+
+static void finish(struct order *order) {
+    call_answer(order->ticket, buffer_bytes(&order->answer));
+    list_remove(&order->node);
+    buffer_free(&order->answer);
+    mem_free(order->argv);
+    mem_free(order);
+}
+
+// On the bus thread.
+static void take(void *argument) {
+    struct order *order = argument;
+    struct reply reply = {.out = &order->answer, .protocol = order->ticket.protocol};
+    order->number = next_number++;
+    list_append(&orders, &order->node);
+    if (views_answer(order->argv, order->argc, &reply)) {
+        finish(order);
+        return;
+    }
+    struct cluster_event event = {.kind = CLUSTER_EVENT_ORDER};
+    event.order = (struct cluster_order){.number = order->number,
+                                         .arguments = order->argv,
+                                         .count = (size_t)order->argc,
+                                         .has_keys = order->has_keys,
+                                         .keys_in_slot = order->keys_in_slot};
+    bus_step(&event);
+}
+
+static bool holds_keys(struct keyspace *keyspace) {
+    for (unsigned db = 0; db < keyspace_databases(keyspace); db++)
+        if (keyspace_count(keyspace, db)) return true;
+    return false;
+}
+
+static struct bytes *copy_arguments(const struct bytes *argv, int argc) {
+    size_t size = (size_t)argc * sizeof *argv;
+    for (int i = 0; i < argc; i++)
+        size += argv[i].size;
+    struct bytes *copy = mem_alloc(size);
+    char *at = (char *)(copy + argc);
+    for (int i = 0; i < argc; i++) {
+        copy[i] = bytes_of(at, argv[i].size);
+        if (argv[i].size) memcpy(at, argv[i].data, argv[i].size);
+        at += argv[i].size;
+    }
+    return copy;
+}
+
+void orders_submit(struct call *call) {
+    if (call->in_exec) {
+        reply_errorf(call->reply, "ERR CLUSTER %.*s can't wait for its outcome inside a transaction",
+                     (int)call->argv[1].size, call->argv[1].data);
+        return;
+    }
+    struct order *order = mem_calloc(1, sizeof *order);
+    list_init(&order->node);
+    order->argc = call->argc - 1;
+    order->argv = copy_arguments(call->argv + 1, order->argc);
+    int slot = cluster_order_slot(order->argv, (size_t)order->argc);
+    if (slot >= 0) order->keys_in_slot = keyspace_slot_count(call->keyspace, (unsigned)slot);
+    if (bytes_is(order->argv[0], "replicate") || bytes_is(order->argv[0], "reset"))
+        order->has_keys = holds_keys(call->keyspace);
+    order->ticket = call_defer(call, 0, NULL);
+    loop_post(bus.loop, take, order);
+}
+
+static struct order *find(uint64_t number) {
+    LIST_EACH(node, &orders) {
+        struct order *order = LIST_ENTRY(node, struct order, node);
+        if (order->number == number) return order;
+    }
+    return NULL;
+}
+
+void orders_outcome(const struct cluster_action *action) {
+    struct order *order = find(action->outcome.number);
+    if (!order) return;
+    char *text = bytes_to_string(action->outcome.text);
+    struct reply reply = {.out = &order->answer, .protocol = order->ticket.protocol};
+    if (action->outcome.ok)
+        reply_simple(&reply, text);
+    else
+        reply_error(&reply, text);
+    mem_free(text);
+    order->decided = true;
+    order->save = action->outcome.save;
+}
+
+void orders_release(void) {
+    LIST_EACH(node, &orders) {
+        struct order *order = LIST_ENTRY(node, struct order, node);
+        if (order->decided && order->save <= bus.saved) finish(order);
+    }
+}
+
+void orders_fail(uint64_t save) {
+    LIST_EACH(node, &orders) {
+        struct order *order = LIST_ENTRY(node, struct order, node);
+        if (!order->decided || order->save <= bus.saved || order->save > save) continue;
+        struct reply reply = {.out = &order->answer, .protocol = order->ticket.protocol};
+        order->answer.size = 0;
+        reply_error(&reply, "ERR the cluster configuration could not be saved: see the log");
+        finish(order);
+    }
+}
