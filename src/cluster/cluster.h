@@ -8,14 +8,13 @@
 // THE DRIVER'S LAW. Correctness of votes and epochs rests on it.
 //
 // 1. Deliver events one at a time. After each step carry out all actions, in the order of the list, before
-// the
-//    next step (a SAVE may be finished later, see 3). The list and all it points to live until the next step.
+//    the next step (a SAVE may be finished later, see 3). The list and all it points to live until the next
+//    step.
 //
 // 2. SAVE n: write what cluster_nodes_conf() yields at that moment to disk (temporary file, fsync when
-// `sync`,
-//    rename). Then deliver SAVED with that number. Saves complete in the order of their numbers; a later one
-//    that succeeded covers the earlier ones. Saves may be skipped in favour of a later one, then only the
-//    later one is reported.
+//    `sync`, rename). Then deliver SAVED with that number. Saves complete in the order of their numbers; a
+//    later one that succeeded covers the earlier ones. Saves may be skipped in favour of a later one, then
+//    only the later one is reported.
 //
 // 3. SEND and OUTCOME with `save` != 0 are held until a SAVED event with number >= save and ok has been
 //    delivered; the SAVE may stand later in the same list. When that save fails, held sends are dropped, and

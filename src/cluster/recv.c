@@ -24,6 +24,7 @@ void recv_hear_sender(struct cluster *cluster, struct received *in) {
     epoch_hear(cluster, packet->current_epoch);
     if (packet->config_epoch > sender->config_epoch) {
         sender->config_epoch = packet->config_epoch;
+        sender->epoch_time = cluster->now;
         cluster->todo |= TODO_SAVE;
     }
     sender->replication_offset = packet->offset;

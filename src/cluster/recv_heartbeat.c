@@ -63,6 +63,13 @@ static bool check_name(struct cluster *cluster, struct received *in) {
     return false;
 }
 
+// A packet that was on its way when the sender won its present configuration (two links don't keep their
+// order among each other) must not turn it back into what it was.
+static bool is_stale(const struct cluster *cluster, const struct peer *sender, const struct packet *packet) {
+    return packet->config_epoch < sender->config_epoch && sender->slots &&
+           elapsed(cluster, sender->epoch_time) < cluster->config.node_timeout;
+}
+
 // Cluster spec, "Heartbeat packet content": the sender's role, and whose replica it is.
 static void learn_role(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
     if (memcmp(packet->primary, no_name, CLUSTER_ID_SIZE) == 0) {
@@ -75,18 +82,26 @@ static void learn_role(struct cluster *cluster, struct peer *sender, const struc
     if (primary || !peer_is(sender, CLUSTER_NODE_REPLICA)) peer_make_replica(cluster, sender, primary);
 }
 
-// A replica does not replicate a replica of its own shard: it follows on to the primary. Two that replicate
-// each other serve nobody; the one with the smaller name stands up.
+// Two that replicate each other serve nobody. Packets that crossed may make it look so for a moment; where it
+// lasts, the one with the smaller name stands up.
+static void break_circle(struct cluster *cluster, const struct peer *above) {
+    if (cluster->circle_time == 0) cluster->circle_time = cluster->now;
+    if (elapsed(cluster, cluster->circle_time) < cluster->config.node_timeout) return;
+    if (memcmp(cluster->myself->id, above->id, CLUSTER_ID_SIZE) < 0)
+        peer_make_primary(cluster, cluster->myself);
+}
+
+// A replica does not replicate a replica of its own shard: it follows on to the primary.
 static void straighten_chain(struct cluster *cluster) {
     struct peer *myself = cluster->myself, *above = peer_shard_head(cluster, myself);
-    if (!peer_is(myself, CLUSTER_NODE_REPLICA) || above == NULL || !peer_is(above, CLUSTER_NODE_REPLICA))
+    bool chained = peer_is(myself, CLUSTER_NODE_REPLICA) && above && peer_is(above, CLUSTER_NODE_REPLICA);
+    struct peer *top = chained ? peer_shard_head(cluster, above) : NULL;
+    if (top == myself) {
+        break_circle(cluster, above);
         return;
-    struct peer *top = peer_shard_head(cluster, above);
-    if (top == NULL) return;
-    if (top != myself)
-        follow(cluster, top);
-    else if (memcmp(myself->id, above->id, CLUSTER_ID_SIZE) < 0)
-        peer_make_primary(cluster, myself);
+    }
+    cluster->circle_time = 0;
+    if (top) follow(cluster, top);
 }
 
 static void learn_flags(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
@@ -132,10 +147,12 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
         sender->ping_sent = 0;
         failure_answered(cluster, sender);
     }
-    learn_role(cluster, sender, &in->packet);
-    learn_flags(cluster, sender, &in->packet);
-    learn_slots(cluster, in);
-    straighten_chain(cluster);
+    if (!is_stale(cluster, sender, &in->packet)) {
+        learn_role(cluster, sender, &in->packet);
+        learn_flags(cluster, sender, &in->packet);
+        learn_slots(cluster, in);
+        straighten_chain(cluster);
+    }
     epoch_resolve_collision(cluster, sender);
     gossip_read(cluster, sender, &in->packet);
     extensions_read(cluster, sender, &in->packet);

@@ -12,6 +12,7 @@ void recv_update(struct cluster *cluster, struct received *in) {
     if (owner->config_epoch >= update.config_epoch) return;
     peer_make_primary(cluster, owner);
     owner->config_epoch = update.config_epoch;
+    owner->epoch_time = cluster->now;
     cluster->todo |= TODO_SAVE;
     slots_learn(cluster, owner, update.config_epoch, update.slots);
 }

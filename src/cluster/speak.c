@@ -242,15 +242,17 @@ void speak_fail(struct cluster *cluster, const struct peer *failed) {
 
 void speak_update(struct cluster *cluster, struct cluster_link link, const struct peer *owner) {
     struct packet packet;
+    struct spoken now;
     struct packet_update update;
-    fill_header(cluster, &packet, PACKET_UPDATE, false, NULL);
+    // What is about our own newest configuration waits for it to be saved, like all that is.
+    bool newest = owner == cluster->myself;
+    fill_header(cluster, &packet, PACKET_UPDATE, newest, &now);
     struct cluster_message *message = compose(cluster, &packet, PACKET_UPDATE_SIZE);
     update.config_epoch = owner->config_epoch;
     memcpy(update.id, owner->id, CLUSTER_ID_SIZE);
     update.slots = slots_bitmap(cluster, owner);
     packet_update_write(message->data + PACKET_HEADER_SIZE, &update);
-    // What concerns our own newest configuration waits like all that does.
-    action_send(cluster, link, message, owner == cluster->myself);
+    action_send(cluster, link, message, newest);
 }
 
 void speak_auth_request(struct cluster *cluster, bool force) {

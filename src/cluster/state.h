@@ -64,6 +64,7 @@ struct peer {
 
     uint64_t fail_time;
     uint64_t config_epoch;
+    uint64_t epoch_time; // when config_epoch last grew
     uint64_t replication_offset;
     uint64_t created;
     uint64_t voted_time;     // when we last voted for one of its replicas
@@ -177,6 +178,7 @@ struct cluster {
     char told_ip[CLUSTER_IP_SIZE];
     uint16_t told_port;
     bool told_replica;
+    uint64_t circle_time; // since when our primary calls itself our replica
     struct election election;
     struct manual_failover manual;
 
