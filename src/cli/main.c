@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/words.h"
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/modes.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
@@ -98,6 +99,7 @@ int main(int argc, char **argv) {
         if (!terminal_ask_secret("Please input password: ", password, sizeof password)) return 1;
         options.password = password;
     }
+    if (options.cluster.command) return cluster_run(&options);
     if (options.pipe) return run_mode(&options, pipe_run);
     if (options.scan) return run_mode(&options, scan_run);
     return options.argument_count ? run_command(&options) : run_interactive(&options);

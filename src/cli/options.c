@@ -9,7 +9,7 @@
 #include "base/words.h"
 #include "cli/help.h"
 
-enum { DEFAULT_PORT = 6379, DEFAULT_PIPE_TIMEOUT_S = 30, MIGRATE_TIMEOUT_MS = 60000, MIGRATE_PIPELINE = 10 };
+enum { DEFAULT_PORT = 6379, DEFAULT_PIPE_TIMEOUT_S = 30, MIGRATE_TIMEOUT_MS = 60000 };
 
 static void refuse(const char *message) {
     fprintf(stderr, "%s\n", message);
@@ -366,7 +366,6 @@ static void set_defaults(struct options *options) {
     options->pipe_timeout_s = DEFAULT_PIPE_TIMEOUT_S;
     options->style = (struct print_style){OUTPUT_FORMATTED, BYTES("\n"), BYTES("\n")};
     options->cluster.timeout_ms = MIGRATE_TIMEOUT_MS;
-    options->cluster.pipeline = MIGRATE_PIPELINE;
     options->show_pushes = isatty(STDOUT_FILENO);
 }
 

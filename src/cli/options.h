@@ -22,7 +22,7 @@ struct cluster_options {
     const char *to;
     int slots;
     int timeout_ms;
-    int pipeline;
+    int pipeline; // keys in one MIGRATE; 0: as many as fit the time that they take
     bool yes;
     bool replace;
     bool search_multiple_owners;

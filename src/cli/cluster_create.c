@@ -1,0 +1,292 @@
+// --cluster create.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "cli/cluster.h"
+#include "cli/cluster_layout.h"
+#include "cli/cluster_log.h"
+#include "cli/terminal.h"
+#include "os/clock.h"
+#include "resp/request.h"
+
+enum {
+    JOIN_POLL_MS = 100,
+    JOIN_DOT_MS = 1000,
+    JOIN_EXPLAIN_MS = 20000, // then it is said who is not reached
+    JOIN_GIVE_UP_MS = 60000,
+    REPLICATE_GIVE_UP_MS = 20000,
+    ANSWER_ROOM = 64,
+};
+
+struct creation {
+    struct cluster_nodes nodes;
+    struct layout_place *places;
+    size_t *order;
+};
+
+static bool is_empty(const struct cluster_node *node) {
+    bool empty = node->known_nodes == 1 && node->slot_count == 0;
+    if (empty) {
+        const struct reply *reply = CONNECTION_ASK(node->connection, "DBSIZE");
+        empty = reply && reply->type == REPLY_INTEGER && reply->integer == 0;
+    }
+    if (!empty)
+        cluster_log(
+            TONE_BAD,
+            "[ERR] Node %s:%u is not empty. Either the node already knows other nodes (check with CLUSTER "
+            "NODES) or contains some key in database 0.\n",
+            node->host, node->port);
+    return empty;
+}
+
+static bool is_new(const struct cluster_nodes *nodes) {
+    const struct cluster_node *last = &nodes->items[nodes->count - 1];
+    for (size_t i = 0; i + 1 < nodes->count; i++) {
+        if (strcmp(nodes->items[i].id, last->id) != 0) continue;
+        cluster_log(TONE_BAD, "[ERR] Node %s:%u is named twice.\n", last->host, last->port);
+        return false;
+    }
+    return true;
+}
+
+// Connects to all nodes that the command names, each of which must be alone and empty.
+static bool collect_nodes(struct cluster_nodes *nodes, const struct options *options) {
+    for (int i = 0; i < options->cluster.argument_count; i++) {
+        const char *address = options->cluster.arguments[i];
+        char *host;
+        uint16_t port;
+        if (!options_parse_address(address, &host, &port)) {
+            fprintf(stderr, "Invalid address format: %s\n", address);
+            return false;
+        }
+        bool good = cluster_nodes_add(nodes, options, host, port);
+        mem_free(host);
+        if (!good || !is_empty(&nodes->items[nodes->count - 1]) || !is_new(nodes)) return false;
+    }
+    return true;
+}
+
+static bool is_possible(const struct cluster_nodes *nodes, const struct options *options) {
+    int replicas = options->cluster.replicas;
+    if (replicas >= 0 && layout_primaries(nodes->count, (size_t)replicas) >= LAYOUT_PRIMARIES_MIN)
+        return true;
+    cluster_log(TONE_BAD,
+                "*** ERROR: Invalid configuration for cluster creation.\n"
+                "*** Redis Cluster requires at least %d master nodes.\n"
+                "*** This is not possible with %zu nodes and %d replicas per node.",
+                LAYOUT_PRIMARIES_MIN, nodes->count, replicas);
+    cluster_log(TONE_BAD, "\n*** At least %d nodes are required.\n", LAYOUT_PRIMARIES_MIN * (replicas + 1));
+    return false;
+}
+
+static void take_place(struct cluster_nodes *nodes, size_t index, const struct layout_place *place) {
+    struct cluster_node *node = &nodes->items[index];
+    if (!place->is_primary) {
+        snprintf(node->primary_id, sizeof node->primary_id, "%s", nodes->items[place->primary].id);
+        return;
+    }
+    node->slot_count = place->last_slot - place->first_slot + 1;
+    for (unsigned slot = place->first_slot; slot <= place->last_slot; slot++)
+        node->slots[slot / 8] |= (uint8_t)(1u << slot % 8);
+}
+
+static void print_plan(const struct creation *creation) {
+    const struct cluster_nodes *nodes = &creation->nodes;
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct cluster_node *node = &nodes->items[i];
+        if (cluster_node_is_primary(node))
+            cluster_node_print(node, 0);
+        else
+            printf("S: %s %s:%u\n   replicates %s\n", node->id, node->host, node->port, node->primary_id);
+    }
+}
+
+static void print_places(const struct creation *creation, size_t primaries, enum layout_affinity affinity,
+                         bool improved) {
+    const struct cluster_nodes *nodes = &creation->nodes;
+    bool extra = false;
+    for (size_t i = 0; i < primaries; i++) {
+        const struct layout_place *place = &creation->places[creation->order[i]];
+        printf("Master[%zu] -> Slots %u - %u\n", i, place->first_slot, place->last_slot);
+    }
+    for (size_t i = primaries; i < nodes->count; i++) {
+        const struct layout_place *place = &creation->places[creation->order[i]];
+        const struct cluster_node *node = &nodes->items[creation->order[i]],
+                                  *primary = &nodes->items[place->primary];
+        if (place->is_extra && !extra) printf("Adding extra replicas...\n");
+        extra |= place->is_extra;
+        printf("Adding replica %s:%u to %s:%u\n", node->host, node->port, primary->host, primary->port);
+    }
+    if (!improved) return;
+    cluster_log(TONE_STEP, ">>> Trying to optimize slaves allocation for anti-affinity\n");
+    if (affinity == LAYOUT_APART)
+        cluster_log(TONE_GOOD, "[OK] Perfect anti-affinity obtained!\n");
+    else if (affinity == LAYOUT_REPLICA_WITH_PRIMARY)
+        cluster_log(TONE_WARNING, "[WARNING] Some slaves are in the same host as their master\n");
+    else
+        cluster_log(TONE_WARNING, "[WARNING] Some slaves of the same master are in the same host\n");
+}
+
+static void plan(struct creation *creation, const struct options *options) {
+    struct cluster_nodes *nodes = &creation->nodes;
+    const char **hosts = mem_calloc(nodes->count, sizeof *hosts);
+    for (size_t i = 0; i < nodes->count; i++)
+        hosts[i] = nodes->items[i].host;
+    creation->places = mem_calloc(nodes->count, sizeof *creation->places);
+    creation->order = mem_calloc(nodes->count, sizeof *creation->order);
+    bool improved;
+    size_t replicas = (size_t)options->cluster.replicas;
+    cluster_log(TONE_STEP, ">>> Performing hash slots allocation on %zu nodes...\n", nodes->count);
+    enum layout_affinity affinity =
+        layout_create(hosts, nodes->count, replicas, creation->places, creation->order, &improved);
+    print_places(creation, layout_primaries(nodes->count, replicas), affinity, improved);
+    for (size_t i = 0; i < nodes->count; i++)
+        take_place(nodes, i, &creation->places[i]);
+    mem_free(hosts);
+    print_plan(creation);
+}
+
+static bool is_accepted(const struct options *options) {
+    char answer[ANSWER_ROOM];
+    if (options->cluster.yes) return true;
+    return terminal_ask("Can I set the above configuration? (type 'yes' to accept): ", answer,
+                        sizeof answer) &&
+           strcmp(answer, "yes") == 0;
+}
+
+static bool give_slots(const struct creation *creation) {
+    for (size_t i = 0; i < creation->nodes.count; i++) {
+        const struct cluster_node *node = &creation->nodes.items[i];
+        if (!cluster_node_is_primary(node)) continue;
+        struct buffer *queue = connection_queue(node->connection);
+        request_begin(queue, 2 + node->slot_count);
+        request_string(queue, "CLUSTER");
+        request_string(queue, "ADDSLOTS");
+        for (unsigned slot = creation->places[i].first_slot; slot <= creation->places[i].last_slot; slot++)
+            request_integer(queue, slot);
+        const struct reply *reply = connection_read(node->connection);
+        if (reply && reply->type != REPLY_ERROR) continue;
+        cluster_node_say_error(node, reply);
+        return false;
+    }
+    cluster_log(TONE_STEP, ">>> Nodes configuration updated\n");
+    return true;
+}
+
+// Distinct epochs from the start save the nodes the work of resolving collisions. A node that has one keeps
+// it.
+static void assign_epochs(const struct cluster_nodes *nodes) {
+    cluster_log(TONE_STEP, ">>> Assign a different config epoch to each node\n");
+    for (size_t i = 0; i < nodes->count; i++) {
+        char epoch[NUMBER_TEXT_MAX];
+        number_format(epoch, (int64_t)i + 1);
+        CONNECTION_ASK(nodes->items[i].connection, "CLUSTER", "SET-CONFIG-EPOCH", epoch);
+    }
+}
+
+static bool introduce(const struct cluster_nodes *nodes) {
+    const struct cluster_node *first = &nodes->items[0];
+    char port[NUMBER_TEXT_MAX], bus_port[NUMBER_TEXT_MAX];
+    number_format(port, first->port);
+    number_format(bus_port, first->bus_port);
+    cluster_log(TONE_STEP, ">>> Sending CLUSTER MEET messages to join the cluster\n");
+    for (size_t i = 1; i < nodes->count; i++)
+        if (!CLUSTER_NODE_ORDER(&nodes->items[i], "CLUSTER", "MEET", first->host, port, bus_port))
+            return false;
+    return true;
+}
+
+// Does each node see all others, over a link that stands?
+static bool all_linked(struct cluster_nodes *nodes) {
+    for (size_t i = 0; i < nodes->count; i++)
+        if (nodes->items[i].linked_nodes < nodes->count) return false;
+    return cluster_nodes_agree(nodes);
+}
+
+static void explain_missing(const struct cluster_nodes *nodes) {
+    cluster_log(TONE_WARNING, "\nWarning: not every node knows every other one yet:\n");
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct cluster_node *node = &nodes->items[i];
+        if (node->linked_nodes >= nodes->count) continue;
+        printf(" - %s:%u has a link to %zu of %zu nodes; its bus port is %u.\n", node->host, node->port,
+               node->linked_nodes ? node->linked_nodes - 1 : 0, nodes->count - 1, node->bus_port);
+    }
+    printf("Cluster bus ports must be reachable by every node.\n"
+           "Remember that cluster bus ports are different from standard instance ports.\n");
+    fflush(stdout);
+}
+
+static bool wait_for_join(struct cluster_nodes *nodes) {
+    int64_t started = clock_mono_ms(), last_dot = 0;
+    bool explained = false;
+    cluster_log(TONE_PLAIN, "Waiting for the cluster to join\n");
+    for (;;) {
+        if (!cluster_nodes_refresh(nodes)) return false;
+        if (all_linked(nodes)) break;
+        int64_t now = clock_mono_ms();
+        if (now - last_dot >= JOIN_DOT_MS) {
+            cluster_log(TONE_PLAIN, ".");
+            last_dot = now;
+        }
+        if (now - started > JOIN_GIVE_UP_MS) {
+            cluster_log(TONE_BAD, "\n[ERR] The cluster did not join within %d seconds.\n",
+                        JOIN_GIVE_UP_MS / 1000);
+            return false;
+        }
+        if (!explained && now - started > JOIN_EXPLAIN_MS) {
+            explain_missing(nodes);
+            explained = true;
+        }
+        clock_sleep_us(JOIN_POLL_MS * 1000);
+    }
+    cluster_log(TONE_PLAIN, "\n");
+    return true;
+}
+
+// Tells the replicas whom to copy. A node may need a moment to learn that its primary is one.
+static bool attach_replicas(const struct creation *creation) {
+    const struct cluster_nodes *nodes = &creation->nodes;
+    for (size_t i = 0; i < nodes->count; i++) {
+        if (creation->places[i].is_primary) continue;
+        const char *primary = nodes->items[creation->places[i].primary].id;
+        const struct cluster_node *node = &nodes->items[i];
+        int64_t started = clock_mono_ms();
+        for (;;) {
+            const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "REPLICATE", primary);
+            if (reply && reply->type != REPLY_ERROR) break;
+            if (!reply || clock_mono_ms() - started > REPLICATE_GIVE_UP_MS) {
+                CLUSTER_NODE_ORDER(node, "CLUSTER", "REPLICATE", primary);
+                return false;
+            }
+            clock_sleep_us(JOIN_POLL_MS * 1000);
+        }
+    }
+    return true;
+}
+
+static int create(struct creation *creation, const struct options *options) {
+    struct cluster_nodes *nodes = &creation->nodes;
+    if (!collect_nodes(nodes, options) || !is_possible(nodes, options)) return 1;
+    plan(creation, options);
+    if (!is_accepted(options)) return 0;
+    if (!give_slots(creation)) return 1;
+    assign_epochs(nodes);
+    if (!introduce(nodes) || !wait_for_join(nodes) || !attach_replicas(creation)) return 1;
+    struct cluster_nodes checked;
+    if (!cluster_nodes_load(&checked, options, nodes->items[0].host, nodes->items[0].port)) return 1;
+    bool good = cluster_check_nodes(&checked);
+    cluster_nodes_free(&checked);
+    return good ? 0 : 1;
+}
+
+int cluster_create(const struct options *options) {
+    struct creation creation = {0};
+    int status = create(&creation, options);
+    cluster_nodes_free(&creation.nodes);
+    mem_free(creation.places);
+    mem_free(creation.order);
+    return status;
+}

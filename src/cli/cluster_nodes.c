@@ -1,0 +1,247 @@
+#include "cli/cluster_nodes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bitset.h"
+#include "base/memory.h"
+#include "cli/cluster_log.h"
+#include "cli/login.h"
+
+bool cluster_node_is_primary(const struct cluster_node *node) {
+    return !node->primary_id[0];
+}
+
+struct cluster_node *cluster_nodes_find(const struct cluster_nodes *nodes, const char *id) {
+    for (size_t i = 0; i < nodes->count; i++)
+        if (strcmp(nodes->items[i].id, id) == 0) return &nodes->items[i];
+    return NULL;
+}
+
+void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply) {
+    if (reply)
+        cluster_log(TONE_BAD, "Node %s:%u replied with error:\n%.*s\n", node->host, node->port,
+                    (int)reply->text.size, reply->text.data);
+    else
+        cluster_log(TONE_BAD, "Node %s:%u does not answer: %s\n", node->host, node->port,
+                    connection_error(node->connection));
+}
+
+bool cluster_node_order(const struct cluster_node *node, const char *const *arguments) {
+    const struct reply *reply = connection_ask(node->connection, arguments);
+    if (reply && reply->type != REPLY_ERROR) return true;
+    cluster_node_say_error(node, reply);
+    return false;
+}
+
+static int compare_lines(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// "id:0-5,7" of every owner, sorted, so that two nodes' views compare as texts.
+static void describe_slots(struct buffer *out, const struct nodes_text *text) {
+    char **lines = mem_calloc(text->count + 1, sizeof *lines);
+    size_t count = 0;
+    for (size_t i = 0; i < text->count; i++) {
+        const struct nodes_text_node *node = &text->nodes[i];
+        if (!node->range_count) continue;
+        struct buffer line = BUFFER_EMPTY;
+        buffer_appendf(&line, "%s:", node->id);
+        for (size_t j = 0; j < node->range_count; j++)
+            buffer_appendf(&line, "%u-%u,", node->ranges[j].first, node->ranges[j].last);
+        buffer_string(&line);
+        lines[count++] = line.data;
+    }
+    qsort(lines, count, sizeof *lines, compare_lines);
+    out->size = 0;
+    for (size_t i = 0; i < count; i++) {
+        buffer_appendf(out, "%s|", lines[i]);
+        mem_free(lines[i]);
+    }
+    mem_free(lines);
+}
+
+// Takes the node's own line.
+static void take_own_line(struct cluster_node *node, const struct nodes_text_node *line) {
+    snprintf(node->id, sizeof node->id, "%s", line->id);
+    snprintf(node->primary_id, sizeof node->primary_id, "%s",
+             line->flags & NODES_TEXT_REPLICA ? line->primary : "");
+    node->bus_port = line->bus_port;
+    memset(node->slots, 0, sizeof node->slots);
+    node->slot_count = 0;
+    for (size_t i = 0; i < line->range_count; i++)
+        for (unsigned slot = line->ranges[i].first; slot <= line->ranges[i].last; slot++) {
+            bitset_set(node->slots, slot);
+            node->slot_count++;
+        }
+    mem_free(node->moves);
+    node->moves = mem_calloc(line->move_count + 1, sizeof *node->moves);
+    if (line->move_count) memcpy(node->moves, line->moves, line->move_count * sizeof *node->moves);
+    node->move_count = line->move_count;
+}
+
+// Asks the node for CLUSTER NODES and fills in what it says of itself; the whole goes to *text, to be freed.
+static bool ask_view(struct cluster_node *node, struct nodes_text *text) {
+    const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "NODES");
+    if (!reply || reply->type == REPLY_ERROR) {
+        cluster_node_say_error(node, reply);
+        return false;
+    }
+    struct buffer error = BUFFER_EMPTY;
+    if (!nodes_text_parse(reply->text, text, &error)) {
+        cluster_log(TONE_BAD, "[ERR] Node %s:%u: bad reply to CLUSTER NODES: %s\n", node->host, node->port,
+                    buffer_string(&error));
+        buffer_free(&error);
+        return false;
+    }
+    buffer_free(&error);
+    describe_slots(&node->slots_as_seen, text);
+    node->known_nodes = text->count;
+    node->linked_nodes = 0;
+    for (size_t i = 0; i < text->count; i++) {
+        const struct nodes_text_node *line = &text->nodes[i];
+        if (line->flags & NODES_TEXT_MYSELF) take_own_line(node, line);
+        node->linked_nodes +=
+            line->flags & NODES_TEXT_MYSELF || (line->link_up && !(line->flags & NODES_TEXT_HANDSHAKE));
+    }
+    return true;
+}
+
+static struct connection *connect_to(const struct options *options, const char *host, uint16_t port) {
+    struct endpoint where = {host, port, NULL};
+    char error[CONNECTION_ERROR_ROOM];
+    struct connection *connection = connection_open(&where, options->connect_timeout_ms, error);
+    if (!connection) {
+        fprintf(stderr, "Could not connect to Redis at %s:%u: %s\n", host, port, error);
+        return NULL;
+    }
+    if (login_authenticate(connection, options, false)) return connection;
+    connection_close(connection);
+    return NULL;
+}
+
+static bool has_cluster_mode(const struct cluster_node *node) {
+    const struct reply *reply = CONNECTION_ASK(node->connection, "INFO", "cluster");
+    if (!reply || reply->type == REPLY_ERROR) {
+        cluster_node_say_error(node, reply);
+        return false;
+    }
+    if (memmem(reply->text.data, reply->text.size, "cluster_enabled:1", 17)) return true;
+    cluster_log(TONE_BAD, "[ERR] Node %s:%u is not configured as a cluster node.\n", node->host, node->port);
+    return false;
+}
+
+static void free_node(struct cluster_node *node) {
+    connection_close(node->connection);
+    buffer_free(&node->slots_as_seen);
+    mem_free(node->moves);
+    mem_free(node->host);
+}
+
+// Adds a connected node; NULL when it can't be had. *text is what it knows.
+static struct cluster_node *add_node(struct cluster_nodes *nodes, const char *host, uint16_t port,
+                                     struct nodes_text *text) {
+    struct connection *connection = connect_to(nodes->options, host, port);
+    if (!connection) return NULL;
+    nodes->items = mem_realloc(nodes->items, (nodes->count + 1) * sizeof *nodes->items);
+    struct cluster_node *node = &nodes->items[nodes->count];
+    *node = (struct cluster_node){.host = mem_strdup(host), .port = port, .connection = connection};
+    if (has_cluster_mode(node) && ask_view(node, text)) {
+        nodes->count++;
+        return node;
+    }
+    free_node(node);
+    return NULL;
+}
+
+static void count_replicas(struct cluster_nodes *nodes) {
+    for (size_t i = 0; i < nodes->count; i++)
+        nodes->items[i].replica_count = 0;
+    for (size_t i = 0; i < nodes->count; i++) {
+        struct cluster_node *primary = cluster_nodes_find(nodes, nodes->items[i].primary_id);
+        if (!cluster_node_is_primary(&nodes->items[i]) && primary) primary->replica_count++;
+    }
+}
+
+bool cluster_nodes_add(struct cluster_nodes *nodes, const struct options *options, const char *host,
+                       uint16_t port) {
+    struct nodes_text text = {0};
+    nodes->options = options;
+    bool added = add_node(nodes, host, port, &text) != NULL;
+    nodes_text_free(&text);
+    return added;
+}
+
+bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *options, const char *host,
+                        uint16_t port) {
+    const unsigned unusable = NODES_TEXT_MYSELF | NODES_TEXT_NOADDR | NODES_TEXT_FAIL | NODES_TEXT_HANDSHAKE;
+    struct nodes_text known = {0};
+    *nodes = (struct cluster_nodes){.options = options};
+    if (!add_node(nodes, host, port, &known)) {
+        nodes_text_free(&known);
+        return false;
+    }
+    for (size_t i = 0; i < known.count; i++) {
+        const struct nodes_text_node *line = &known.nodes[i];
+        struct nodes_text ignored = {0};
+        if (line->flags & unusable || !line->link_up) continue;
+        add_node(nodes, line->ip[0] ? line->ip : host, line->port, &ignored);
+        nodes_text_free(&ignored);
+    }
+    nodes_text_free(&known);
+    count_replicas(nodes);
+    return true;
+}
+
+bool cluster_nodes_refresh(struct cluster_nodes *nodes) {
+    for (size_t i = 0; i < nodes->count; i++) {
+        struct nodes_text text = {0};
+        bool good = ask_view(&nodes->items[i], &text);
+        nodes_text_free(&text);
+        if (!good) return false;
+    }
+    count_replicas(nodes);
+    return true;
+}
+
+void cluster_nodes_free(struct cluster_nodes *nodes) {
+    for (size_t i = 0; i < nodes->count; i++)
+        free_node(&nodes->items[i]);
+    mem_free(nodes->items);
+    *nodes = (struct cluster_nodes){0};
+}
+
+bool cluster_nodes_agree(const struct cluster_nodes *nodes) {
+    for (size_t i = 1; i < nodes->count; i++)
+        if (!bytes_equal(buffer_bytes(&nodes->items[0].slots_as_seen),
+                         buffer_bytes(&nodes->items[i].slots_as_seen)))
+            return false;
+    return true;
+}
+
+// "[0-5460],[7]"
+static void append_ranges(struct buffer *out, const uint8_t *slots) {
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        if (!bitset_test(slots, slot)) continue;
+        unsigned last = slot;
+        while (last + 1 < HASH_SLOTS && bitset_test(slots, last + 1))
+            last++;
+        buffer_appendf(out, out->size ? ",[%u" : "[%u", slot);
+        if (last > slot) buffer_appendf(out, "-%u", last);
+        buffer_append_byte(out, ']');
+        slot = last;
+    }
+}
+
+void cluster_node_print(const struct cluster_node *node, int indent) {
+    bool primary = cluster_node_is_primary(node);
+    struct buffer ranges = BUFFER_EMPTY;
+    append_ranges(&ranges, node->slots);
+    printf("%*s%s: %s %s:%u\n", indent, "", primary ? "M" : "S", node->id, node->host, node->port);
+    printf("%*s   slots:%s (%u slots) %s\n", indent, "", ranges.size ? buffer_string(&ranges) : "",
+           node->slot_count, primary ? "master" : "slave");
+    if (!primary) printf("%*s   replicates %s\n", indent, "", node->primary_id);
+    if (node->replica_count) printf("%*s   %u additional replica(s)\n", indent, "", node->replica_count);
+    buffer_free(&ranges);
+}

@@ -1,0 +1,73 @@
+// cluster_nodes: the nodes of a cluster as they see themselves, each with a connection. Belongs to the main
+// thread.
+#ifndef SHOAL_CLI_CLUSTER_NODES_H
+#define SHOAL_CLI_CLUSTER_NODES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/crc16.h"
+#include "cli/connection.h"
+#include "cli/options.h"
+#include "cluster/nodes_text.h"
+
+// What a node answered about itself. `primary_id` is empty for a primary.
+struct cluster_node {
+    char id[NODES_TEXT_ID_SIZE];
+    char primary_id[NODES_TEXT_ID_SIZE];
+    char *host; // as we reach it
+    uint16_t port;
+    uint16_t bus_port;
+    uint8_t slots[HASH_SLOTS / 8];
+    unsigned slot_count;
+    struct nodes_text_move *moves;
+    size_t move_count;
+    unsigned replica_count;
+    size_t known_nodes;          // nodes that it knows, itself included
+    size_t linked_nodes;         // of these, itself and those that it reaches
+    struct buffer slots_as_seen; // who owns what, in its eyes, in a form that compares
+    struct connection *connection;
+};
+
+struct cluster_nodes {
+    const struct options *options;
+    struct cluster_node *items;
+    size_t count;
+};
+
+// Connects to the node at host:port, asks it for the others and connects to them; a node that can't be
+// reached is said on standard error and left out. False, with the reason said, when the first one is of no
+// use.
+bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *options, const char *host,
+                        uint16_t port);
+
+// Connects to a node, checks that cluster mode is on and asks what it knows, without looking at others;
+// appended to `nodes`. False with the reason said.
+bool cluster_nodes_add(struct cluster_nodes *nodes, const struct options *options, const char *host,
+                       uint16_t port);
+
+// Asks every node again. False when one does not answer.
+bool cluster_nodes_refresh(struct cluster_nodes *nodes);
+
+void cluster_nodes_free(struct cluster_nodes *nodes);
+
+bool cluster_node_is_primary(const struct cluster_node *node);
+struct cluster_node *cluster_nodes_find(const struct cluster_nodes *nodes, const char *id);
+
+// Do all nodes see the same owners?
+bool cluster_nodes_agree(const struct cluster_nodes *nodes);
+
+// Writes "M: id host:port" and the lines below it, all indented by `indent` spaces.
+void cluster_node_print(const struct cluster_node *node, int indent);
+
+// Sends a command; true when the reply is no error. Otherwise says which node answered what on standard
+// output.
+bool cluster_node_order(const struct cluster_node *node, const char *const *arguments);
+#define CLUSTER_NODE_ORDER(node, ...) cluster_node_order((node), (const char *const[]){__VA_ARGS__, NULL})
+
+// Says that `node` answered with an error, or not at all (NULL).
+void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply);
+
+#endif
