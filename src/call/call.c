@@ -173,7 +173,7 @@ void call_reply_help(struct call *call, const char *const *lines) {
     for (size_t i = 0; i < count; i++)
         reply_simple(call->reply, lines[i]);
     reply_simple(call->reply, "HELP");
-    reply_simple(call->reply, "    Print this help.");
+    reply_simple(call->reply, "    Prints this help.");
 }
 
 bool call_integer(struct call *call, struct bytes argument, int64_t *value) {

@@ -327,7 +327,8 @@ static void run(struct dispatcher *dispatcher, struct call *call) {
         count_error(dispatcher);
         call->reply->failed = false;
     }
-    if (__builtin_expect(ns >= 1000 * settings.slowlog_log_slower_than, 0) || settings.latency_monitor_threshold)
+    bool slow = settings.slowlog_log_slower_than >= 0 && ns >= 1000 * settings.slowlog_log_slower_than;
+    if (__builtin_expect(slow || settings.latency_monitor_threshold, 0))
         sinks.slow(call->session, command, call->argv, call->argc, ns / 1000);
 }
 
@@ -443,9 +444,25 @@ static bool is_paused(const struct dispatcher *dispatcher, const struct session 
     return pause_applies(dispatcher->mono_ms, has_flag(session, command, CMD_WRITE | CMD_MAY_REPLICATE));
 }
 
+// EXEC that can't run: its error tells why the transaction is gone.
+static void abort_exec(struct dispatcher *dispatcher, struct session *session, struct reply *reply, size_t error_at) {
+    struct buffer *out = reply->out;
+    size_t skip = strncmp(out->data + error_at, "-ERR ", 5) == 0 ? 5 : 1;
+    char *reason = bytes_to_string(bytes_of(out->data + error_at + skip, out->size - error_at - skip - 2));
+    out->size = error_at;
+    reply_errorf(reply, "EXECABORT Transaction discarded because of: %s", reason);
+    mem_free(reason);
+    session_empty_queue(session);
+    watches_clear(session, dispatcher->keyspace, false);
+}
+
 // A command that can't run breaks the transaction that it was meant for.
-static void reject(struct dispatcher *dispatcher, struct session *session, const struct command *command) {
-    if (session->transaction.open) session->transaction.failed = true;
+static void reject(struct dispatcher *dispatcher, struct session *session, const struct command *command,
+                   struct reply *reply, size_t error_at) {
+    if (session->transaction.open && command && is_run_by(command, "exec"))
+        abort_exec(dispatcher, session, reply, error_at);
+    else if (session->transaction.open)
+        session->transaction.failed = true;
     if (command) counters[dispatcher->worker].by_command[command->number].rejected++;
     count_error(dispatcher);
 }
@@ -475,7 +492,7 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
     size_t before = session->output.size;
     const struct command *command = prepared->command;
     if (!check_shape(session, prepared, &reply)) {
-        reject(dispatcher, session, command);
+        reject(dispatcher, session, command, &reply, before);
         pass_on(dispatcher, session, prepared);
         after_reply_mode(session, before);
         return DISPATCH_DONE;
@@ -484,9 +501,9 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
         session->waiting = WAIT_PAUSED;
         return DISPATCH_PARKED;
     }
-    bool parked = false, queued = false;
+    bool parked = false, queued = false, rejected = false;
     if (!make_room(dispatcher, session, command, &reply)) {
-        reject(dispatcher, session, command);
+        reject(dispatcher, session, command, &reply, before);
     } else {
         struct admitted admitted;
         struct call call;
@@ -494,11 +511,13 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
         if (is_queued(session, command)) admitted.exclusive = false;
         let_in(dispatcher, &admitted);
         if (!check_admitted(dispatcher, session, prepared, &admitted, &reply, &parked)) {
-            if (!parked) reject(dispatcher, session, command);
+            rejected = !parked;
         } else if (is_queued(session, command)) {
             enqueue(session, prepared);
             queued = true;
         } else {
+            session->last_command = command;
+            session->active_ms = dispatcher->mono_ms;
             start_call(&call, dispatcher, session, &reply);
             call.command = command;
             call.argv = prepared->parsed.argv;
@@ -516,11 +535,10 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
         if (!parked) pass_on(dispatcher, session, prepared);
         let_out(dispatcher, &admitted);
         free_admitted(&admitted);
+        if (rejected) reject(dispatcher, session, command, &reply, before);
     }
     if (parked) return DISPATCH_PARKED;
     if (queued) reply_simple(&reply, "QUEUED");
-    session->last_command = command;
-    session->active_ms = dispatcher->mono_ms;
     after_reply_mode(session, before);
     return DISPATCH_DONE;
 }

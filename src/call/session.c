@@ -98,13 +98,6 @@ static void describe_flags(const struct session *session, struct buffer *out) {
     if (out->size == before) buffer_append_byte(out, 'N');
 }
 
-static int watched_keys(const struct session *session) {
-    int count = 0;
-    LIST_EACH(node, (struct list_node *)&session->watches)
-        count++;
-    return count;
-}
-
 void session_describe(const struct session *session, int64_t mono_ms, struct buffer *out) {
     const char *name = session->name ? session->name : "";
     buffer_appendf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s age=%" PRId64 " idle=%" PRId64 " flags=",
@@ -115,10 +108,10 @@ void session_describe(const struct session *session, int64_t mono_ms, struct buf
     size_t memory = sizeof *session + session->output.capacity + session->input_size + session->input_free +
                     session->transaction.memory;
     buffer_appendf(out,
-                   " db=%u sub=0 psub=0 ssub=0 multi=%d watch=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
+                   " db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
                    "rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d "
                    "lib-name=%s lib-ver=%s",
-                   session->db, session->transaction.open ? session->transaction.count : -1, watched_keys(session),
+                   session->db, session->transaction.open ? session->transaction.count : -1,
                    session->input_size, session->input_free, session->transaction.memory, session->output.capacity,
                    session->output.capacity, session->output.size, session->output_elsewhere, memory,
                    output ? "rw" : "r", session->last_command ? session->last_command->full_name : "NULL",

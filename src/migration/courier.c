@@ -1,0 +1,236 @@
+// The threads that carry keys to their targets, over sockets that are kept open for a while.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "migration/migration_private.h"
+#include "os/clock.h"
+#include "os/socket.h"
+#include "os/thread.h"
+#include "resp/request.h"
+
+enum { COURIERS = 4, CACHED_MAX = 64, KEEP_MS = 10000, READ_ROOM = 16 * 1024, REPLY_LINE_MAX = 64 * 1024 };
+
+struct target {
+    int fd; // -1: free place
+    char host[TARGET_HOST_MAX];
+    uint16_t port;
+    int64_t db; // that the connection has selected
+    int64_t used_ms;
+};
+
+static struct monitor monitor; // guards what follows
+static struct list_node queue = {&queue, &queue};
+static struct target cache[CACHED_MAX];
+static bool stopping;
+static unsigned started;
+static struct thread threads[COURIERS];
+static void (*job_ended)(struct job *job);
+
+// --- Connections.
+
+static void close_old(int64_t now) {
+    for (int i = 0; i < CACHED_MAX; i++) {
+        if (cache[i].fd < 0 || now - cache[i].used_ms <= KEEP_MS) continue;
+        socket_close(cache[i].fd);
+        cache[i].fd = -1;
+    }
+}
+
+// Takes a kept connection out of the cache; false: there is none.
+static bool take_cached(const struct job *job, struct target *target) {
+    bool found = false;
+    monitor_enter(&monitor);
+    close_old(clock_mono_ms());
+    for (int i = 0; i < CACHED_MAX && !found; i++) {
+        if (cache[i].fd < 0 || cache[i].port != job->port || strcmp(cache[i].host, job->host) != 0) continue;
+        *target = cache[i];
+        cache[i].fd = -1;
+        found = true;
+    }
+    monitor_leave(&monitor);
+    return found;
+}
+
+static void keep(struct target *target) {
+    target->used_ms = clock_mono_ms();
+    monitor_enter(&monitor);
+    for (int i = 0; i < CACHED_MAX; i++) {
+        if (cache[i].fd >= 0) continue;
+        cache[i] = *target;
+        target->fd = -1;
+        break;
+    }
+    monitor_leave(&monitor);
+    if (target->fd >= 0) socket_close(target->fd);
+}
+
+unsigned migration_cached_sockets(void) {
+    unsigned count = 0;
+    if (!started) return 0;
+    monitor_enter(&monitor);
+    for (int i = 0; i < CACHED_MAX; i++)
+        count += cache[i].fd >= 0;
+    monitor_leave(&monitor);
+    return count;
+}
+
+// --- One exchange.
+
+// Reads the next reply, which is one line for all that is asked here, into `line`. 0 or -errno.
+static int read_line(int fd, struct buffer *input, size_t *at, struct buffer *line) {
+    for (;;) {
+        char *end = input->size > *at ? memchr(input->data + *at, '\n', input->size - *at) : NULL;
+        if (end) {
+            size_t size = (size_t)(end - (input->data + *at));
+            line->size = 0;
+            buffer_append(line, input->data + *at, size && end[-1] == '\r' ? size - 1 : size);
+            buffer_string(line);
+            *at += size + 1;
+            return 0;
+        }
+        if (input->size - *at > REPLY_LINE_MAX) return -EPROTO;
+        buffer_reserve(input, READ_ROOM);
+        ssize_t got = socket_read(fd, input->data + input->size, READ_ROOM);
+        if (got <= 0) return got == 0 ? -ECONNRESET : (int)got;
+        input->size += (size_t)got;
+    }
+}
+
+static void set_error(struct job *job, const char *text) {
+    if (job->error.size) return; // the first one is told
+    buffer_append_string(&job->error, text);
+}
+
+static void target_error(struct job *job, const char *line) {
+    if (job->error.size) return;
+    buffer_appendf(&job->error, "ERR Target instance replied with error: %s", line + 1);
+}
+
+// Sends everything. 0 or -errno.
+static int send_all(const struct job *job, struct target *target) {
+    struct buffer prefix = BUFFER_EMPTY;
+    buffer_append_bytes(&prefix, buffer_bytes(&job->authentication));
+    if (target->db != job->target_db) {
+        request_begin(&prefix, 2);
+        request_string(&prefix, "SELECT");
+        request_integer(&prefix, job->target_db);
+    }
+    int result = prefix.size ? socket_write_all(target->fd, prefix.data, prefix.size) : 0;
+    buffer_free(&prefix);
+    return result ? result : socket_write_all(target->fd, job->requests.data, job->requests.size);
+}
+
+// Reads the answers and notes which keys have arrived. 0 or -errno; *answers: how many came.
+static int read_answers(struct job *job, struct target *target, unsigned *answers) {
+    struct buffer input = BUFFER_EMPTY, line = BUFFER_EMPTY;
+    size_t at = 0;
+    int before = (job->authentication.size > 0) + (target->db != job->target_db), result = 0;
+    bool usable = true;
+    for (int i = 0; i < before && result == 0; i++) {
+        result = read_line(target->fd, &input, &at, &line);
+        if (result) break;
+        ++*answers;
+        if (line.data[0] != '-') continue;
+        target_error(job, line.data);
+        usable = false; // keys that are restored all the same would be in the wrong database
+    }
+    for (int i = 0; i < job->key_count && result == 0; i++) {
+        result = read_line(target->fd, &input, &at, &line);
+        if (result) break;
+        ++*answers;
+        if (line.data[0] == '-')
+            target_error(job, line.data);
+        else
+            job->keys[i].arrived = usable;
+    }
+    target->db = usable ? job->target_db : -1;
+    buffer_free(&input);
+    buffer_free(&line);
+    return result;
+}
+
+static void connect_error(struct job *job, int error) {
+    if (job->error.size) return;
+    if (error == -ETIMEDOUT || error == -EINPROGRESS || error == -EAGAIN)
+        set_error(job, "IOERR error or timeout connecting to the client");
+    else
+        buffer_appendf(&job->error, "ERR Can't connect to target node: %s", strerror(-error));
+}
+
+static void carry(struct job *job) {
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct target target = {.fd = -1, .port = job->port, .db = -1};
+        bool cached = take_cached(job, &target);
+        if (!cached) {
+            snprintf(target.host, sizeof target.host, "%s", job->host);
+            target.fd = socket_connect_wait(job->host, job->port, job->timeout_ms);
+            target.db = 0;
+            if (target.fd < 0) {
+                connect_error(job, target.fd);
+                return;
+            }
+        }
+        socket_set_timeout(target.fd, job->timeout_ms);
+        unsigned answers = 0;
+        int sending = send_all(job, &target);
+        int reading = sending ? 0 : read_answers(job, &target, &answers);
+        if (!sending && !reading) {
+            keep(&target);
+            return;
+        }
+        socket_close(target.fd);
+        // A kept connection may have been closed by the target meanwhile: once more with a new one.
+        if (cached && answers == 0 && sending != -EAGAIN && reading != -EAGAIN) continue;
+        set_error(job, sending ? "IOERR error or timeout writing to target instance"
+                               : "IOERR error or timeout reading from target instance");
+        return;
+    }
+}
+
+// --- The threads.
+
+static void run(void *argument) {
+    for (;;) {
+        monitor_enter(&monitor);
+        while (list_empty(&queue) && !stopping)
+            monitor_wait(&monitor, -1);
+        struct list_node *node = list_empty(&queue) ? NULL : queue.next;
+        if (node) list_remove(node);
+        monitor_leave(&monitor);
+        if (!node) return;
+        struct job *job = LIST_ENTRY(node, struct job, node);
+        carry(job);
+        job_ended(job);
+    }
+}
+
+void courier_start(void (*ended)(struct job *job)) {
+    job_ended = ended;
+    monitor_init(&monitor);
+    for (int i = 0; i < CACHED_MAX; i++)
+        cache[i].fd = -1;
+    for (started = 0; started < COURIERS; started++)
+        if (thread_start(&threads[started], "courier", run, NULL) != 0) break;
+    if (started == 0) log_write(LOG_WARNING, "no thread for MIGRATE could be started");
+}
+
+void courier_send(struct job *job) {
+    monitor_enter(&monitor);
+    list_append(&queue, &job->node);
+    monitor_notify(&monitor);
+    monitor_leave(&monitor);
+}
+
+void courier_stop(void) {
+    monitor_enter(&monitor);
+    stopping = true;
+    monitor_notify(&monitor);
+    monitor_leave(&monitor);
+    while (started)
+        thread_join(&threads[--started]);
+    for (int i = 0; i < CACHED_MAX; i++)
+        if (cache[i].fd >= 0) socket_close(cache[i].fd);
+}
