@@ -45,6 +45,7 @@ good() { printf '   %s%s%s\n' "$green" "$*" "$plain"; }
 
 # Says what went wrong, shows the end of every node's log, and leaves the nodes for whoever looks.
 fail() {
+    [ -z "${writer_pid:-}" ] || : >"$demo/writer.stop"
     printf '\n%sdemo: %s%s\n' "$red" "$*" "$plain" >&2
     for log in "$demo"/node-*/log; do
         [ -s "$log" ] || continue
@@ -261,6 +262,8 @@ writer() {
 
 lines_in() { if [ -f "$1" ]; then wc -l <"$1"; else echo 0; fi; }
 
+writer_runs() { [ "$(lines_in "$demo/writer.acknowledged")" -ge 20 ]; }
+
 stop_writer() {
     : >"$demo/writer.stop"
     wait "$writer_pid" || :
@@ -272,6 +275,7 @@ reshard_under_writes() {
     rm -f "$demo"/writer.*
     writer "$source_port" &
     writer_pid=$!
+    wait_for 10 "the writer to get going" writer_runs
     began=$(now_ms)
     status=0
     timeout "$reshard_seconds" "$cli" --cluster reshard "127.0.0.1:$source_port" \
