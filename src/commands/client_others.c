@@ -164,6 +164,9 @@ void client_kill(struct call *call) {
 
 // --- PAUSE, UNPAUSE
 
+// Pauses end at a moment that can be said.
+#define PAUSE_LONGEST_MS (INT64_MAX / 4)
+
 static bool parse_timeout(struct call *call, struct bytes text, int64_t *timeout_ms) {
     if (!number_parse(text, timeout_ms)) {
         reply_error(call->reply, "ERR timeout is not an integer or out of range");
@@ -173,15 +176,17 @@ static bool parse_timeout(struct call *call, struct bytes text, int64_t *timeout
         reply_error(call->reply, "ERR timeout is negative");
         return false;
     }
+    if (*timeout_ms > PAUSE_LONGEST_MS) {
+        reply_error(call->reply, "ERR timeout is out of range");
+        return false;
+    }
     return true;
 }
-
-#define PAUSE_LONGEST_MS (INT64_MAX / 4) // so that its end can be said
 
 void client_pause(struct call *call) {
     bool writes_only = false;
     if (call->argc > 4) {
-        call_syntax_error(call);
+        call_unknown_subcommand(call);
         return;
     }
     if (call->argc == 4) {
@@ -193,7 +198,6 @@ void client_pause(struct call *call) {
     }
     int64_t timeout_ms, mono_ms = call_dispatcher(call)->mono_ms;
     if (!parse_timeout(call, call->argv[2], &timeout_ms)) return;
-    if (timeout_ms > PAUSE_LONGEST_MS) timeout_ms = PAUSE_LONGEST_MS;
     pause_start(PAUSE_BY_CLIENT, mono_ms, mono_ms + timeout_ms, writes_only);
     reply_ok(call->reply);
 }
@@ -231,6 +235,10 @@ static void unblock(struct session *session, bool with_error) {
 
 void client_unblock(struct call *call) {
     bool with_error = false;
+    if (call->argc > 4) {
+        call_unknown_subcommand(call);
+        return;
+    }
     if (call->argc == 4) {
         with_error = bytes_is(call->argv[3], "error");
         if (!with_error && !bytes_is(call->argv[3], "timeout")) {

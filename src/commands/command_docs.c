@@ -64,14 +64,16 @@ static void reply_history(struct reply *reply, const struct command_history *his
     }
 }
 
-// Commands that servers say to each other are called so in their summary.
-static bool is_internal(const struct command_docs *docs) {
-    static const char mark[] = "An internal command";
-    return strncmp(docs->summary, mark, sizeof mark - 1) == 0;
+// Commands that only servers and testers say.
+static bool is_internal(const struct command *command) {
+    static const char *const names[] = {"debug", "pfdebug", "pfselftest", "replconf", "restore-asking"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(command->full_name, names[i]) == 0) return true;
+    return false;
 }
 
-static void reply_doc_flags(struct reply *reply, const struct command_docs *docs) {
-    bool internal = is_internal(docs), deprecated = docs->deprecated_since;
+static void reply_doc_flags(struct reply *reply, const struct command *command) {
+    bool internal = is_internal(command), deprecated = command->docs->deprecated_since;
     reply_bulk_string(reply, "doc_flags");
     reply_set(reply, (size_t)internal + deprecated);
     if (deprecated) reply_simple(reply, "deprecated");
@@ -87,7 +89,7 @@ static size_t count_subcommands(const struct command *command) {
 
 static void reply_docs(struct reply *reply, const struct command *command) {
     const struct command_docs *docs = command->docs;
-    bool flags = is_internal(docs) || docs->deprecated_since;
+    bool flags = is_internal(command) || docs->deprecated_since;
     bool history = docs->history && docs->history->since;
     bool arguments = count_arguments(docs->arguments) > 0;
     size_t subcommands = count_subcommands(command);
@@ -100,7 +102,7 @@ static void reply_docs(struct reply *reply, const struct command *command) {
     reply_pair(reply, "since", docs->since);
     reply_pair(reply, "group", docs->group);
     if (docs->complexity) reply_pair(reply, "complexity", docs->complexity);
-    if (flags) reply_doc_flags(reply, docs);
+    if (flags) reply_doc_flags(reply, command);
     if (docs->deprecated_since) reply_pair(reply, "deprecated_since", docs->deprecated_since);
     if (docs->replaced_by) reply_pair(reply, "replaced_by", docs->replaced_by);
     if (history) reply_history(reply, docs->history);

@@ -8,7 +8,7 @@
 struct detached;
 
 struct command_services {
-    int64_t (*wall_us)(void);                     // microseconds since 1970, for TIME
+    int64_t (*wall_us)(void); // microseconds since 1970, for TIME; NULL: the command's clock
     void (*free_later)(struct detached *content); // frees a database's contents on another thread
 };
 
