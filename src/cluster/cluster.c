@@ -226,10 +226,13 @@ static void finish(struct cluster *cluster) {
     if (take_todo(cluster, TODO_STATE)) state_update(cluster);
     tell_role(cluster);
     if (take_todo(cluster, TODO_SUSPICION)) speak_suspicions(cluster);
-    if (take_todo(cluster, TODO_ANNOUNCE)) speak_to_all(cluster);
     if (take_todo(cluster, TODO_FORGET_NEWS)) speak_forgotten(cluster);
     save(cluster);
-    if (promise_awaited(cluster) == 0) spoken_refresh(cluster);
+    if (promise_awaited(cluster) == 0) {
+        // What we are is on disk: from now on everybody may hear it.
+        spoken_refresh(cluster);
+        if (take_todo(cluster, TODO_ANNOUNCE)) speak_to_all(cluster);
+    }
     if (!take_todo(cluster, TODO_ROUTES)) return;
     cluster->routes_version++;
     action_add(cluster, CLUSTER_ACTION_PUBLISH_ROUTES);

@@ -27,16 +27,12 @@ void spoken_refresh(struct cluster *cluster) {
     describe(cluster, &cluster->spoken);
 }
 
-// The header of a message. What we are is said as it was last saved, so that no heartbeat ever waits for a
-// disk; a message that is about our newest state (`newest`) says that, and waits.
-static void fill_header(struct cluster *cluster, struct packet *packet, enum packet_type type, bool newest,
-                        struct spoken *now) {
+// The header of a message that speaks `spoken`: NULL for what was last saved, so that no heartbeat ever waits
+// for a disk.
+static void fill_header(struct cluster *cluster, struct packet *packet, enum packet_type type,
+                        const struct spoken *spoken) {
     const struct cluster_config *config = &cluster->config;
-    const struct spoken *spoken = &cluster->spoken;
-    if (newest) {
-        describe(cluster, now);
-        spoken = now;
-    }
+    if (spoken == NULL) spoken = &cluster->spoken;
     memset(packet, 0, sizeof(*packet));
     packet->type = (uint16_t)type;
     packet->port = config->port;
@@ -139,14 +135,13 @@ static void fill_extensions(struct cluster *cluster, struct packet_extensions *e
 
 // A PING, PONG or MEET. `to` is who will read it, NULL for everybody or somebody unknown.
 static struct cluster_message *heartbeat(struct cluster *cluster, enum packet_type type,
-                                         const struct peer *to, bool newest) {
+                                         const struct peer *to) {
     struct packet packet;
-    struct spoken now;
     struct packet_extensions extensions;
     uint32_t random = cluster->peers_count / GOSSIP_SHARE;
     if (random < GOSSIP_MIN) random = GOSSIP_MIN;
     if (random > cluster->peers_count) random = cluster->peers_count;
-    fill_header(cluster, &packet, type, newest, &now);
+    fill_header(cluster, &packet, type, NULL);
     packet.message_flags[0] |= PACKET_HAS_EXTENSIONS;
     fill_extensions(cluster, &extensions, to);
     uint32_t tail = packet_extensions_size(&extensions, &packet.extensions);
@@ -162,7 +157,7 @@ static struct cluster_message *heartbeat(struct cluster *cluster, enum packet_ty
 
 void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type) {
     if (peer->link != LINK_UP) return;
-    struct cluster_message *message = heartbeat(cluster, type, peer, false);
+    struct cluster_message *message = heartbeat(cluster, type, peer);
     action_send_peer(cluster, peer, message, false);
     cluster_message_release(message);
     // A ping that already waits for its pong keeps its time: the silence began there.
@@ -170,11 +165,11 @@ void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type typ
 }
 
 void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer) {
-    action_send(cluster, link, heartbeat(cluster, PACKET_PONG, peer, false), false);
+    action_send(cluster, link, heartbeat(cluster, PACKET_PONG, peer), false);
 }
 
 void speak_to_all(struct cluster *cluster) {
-    broadcast(cluster, heartbeat(cluster, PACKET_PONG, NULL, true), true);
+    broadcast(cluster, heartbeat(cluster, PACKET_PONG, NULL), false);
 }
 
 void speak_forgotten(struct cluster *cluster) {
@@ -187,7 +182,7 @@ void speak_forgotten(struct cluster *cluster) {
 void speak_to_shard(struct cluster *cluster) {
     struct peer *head = peer_shard_head(cluster, cluster->myself);
     if (head == NULL) return;
-    struct cluster_message *message = heartbeat(cluster, PACKET_PONG, NULL, false);
+    struct cluster_message *message = heartbeat(cluster, PACKET_PONG, NULL);
     PEERS_EACH(cluster, peer) {
         if (peer == head || (peer_is(peer, CLUSTER_NODE_REPLICA) && peer->primary == head->index))
             action_send_peer(cluster, peer, message, false);
@@ -234,7 +229,7 @@ void speak_suspicions(struct cluster *cluster) {
 
 void speak_fail(struct cluster *cluster, const struct peer *failed) {
     struct packet packet;
-    fill_header(cluster, &packet, PACKET_FAIL, false, NULL);
+    fill_header(cluster, &packet, PACKET_FAIL, NULL);
     struct cluster_message *message = compose(cluster, &packet, CLUSTER_ID_SIZE);
     memcpy(message->data + PACKET_HEADER_SIZE, failed->id, CLUSTER_ID_SIZE);
     broadcast(cluster, message, false);
@@ -242,23 +237,25 @@ void speak_fail(struct cluster *cluster, const struct peer *failed) {
 
 void speak_update(struct cluster *cluster, struct cluster_link link, const struct peer *owner) {
     struct packet packet;
-    struct spoken now;
     struct packet_update update;
-    // What is about our own newest configuration waits for it to be saved, like all that is.
-    bool newest = owner == cluster->myself;
-    fill_header(cluster, &packet, PACKET_UPDATE, newest, &now);
+    const struct spoken *spoken = &cluster->spoken;
+    bool myself = owner == cluster->myself;
+    // Of ourselves we say what is saved; when that is not newer, the claimer will be told with its next ping.
+    if (myself && !(spoken->flags & CLUSTER_NODE_PRIMARY)) return;
+    fill_header(cluster, &packet, PACKET_UPDATE, NULL);
     struct cluster_message *message = compose(cluster, &packet, PACKET_UPDATE_SIZE);
-    update.config_epoch = owner->config_epoch;
+    update.config_epoch = myself ? spoken->config_epoch : owner->config_epoch;
     memcpy(update.id, owner->id, CLUSTER_ID_SIZE);
-    update.slots = slots_bitmap(cluster, owner);
+    update.slots = myself ? spoken->slots : slots_bitmap(cluster, owner);
     packet_update_write(message->data + PACKET_HEADER_SIZE, &update);
-    action_send(cluster, link, message, newest);
+    action_send(cluster, link, message, false);
 }
 
 void speak_auth_request(struct cluster *cluster, bool force) {
     struct packet packet;
     struct spoken now;
-    fill_header(cluster, &packet, PACKET_AUTH_REQUEST, true, &now);
+    describe(cluster, &now);
+    fill_header(cluster, &packet, PACKET_AUTH_REQUEST, &now);
     if (force) packet.message_flags[0] |= PACKET_FORCE_ACK;
     broadcast(cluster, compose(cluster, &packet, 0), true);
 }
@@ -266,7 +263,8 @@ void speak_auth_request(struct cluster *cluster, bool force) {
 void speak_auth_ack(struct cluster *cluster, struct peer *candidate) {
     struct packet packet;
     struct spoken now;
-    fill_header(cluster, &packet, PACKET_AUTH_ACK, true, &now);
+    describe(cluster, &now);
+    fill_header(cluster, &packet, PACKET_AUTH_ACK, &now);
     struct cluster_message *message = compose(cluster, &packet, 0);
     action_send_peer(cluster, candidate, message, true);
     cluster_message_release(message);
@@ -275,7 +273,7 @@ void speak_auth_ack(struct cluster *cluster, struct peer *candidate) {
 void speak_mfstart(struct cluster *cluster, struct peer *primary) {
     struct packet packet;
     if (primary == NULL) return;
-    fill_header(cluster, &packet, PACKET_MFSTART, false, NULL);
+    fill_header(cluster, &packet, PACKET_MFSTART, NULL);
     struct cluster_message *message = compose(cluster, &packet, 0);
     action_send_peer(cluster, primary, message, false);
     cluster_message_release(message);

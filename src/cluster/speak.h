@@ -10,7 +10,7 @@ void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type typ
 // PONG over the link that a PING or MEET came in by; `peer` when we know who it was, else NULL.
 void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer);
 
-// PONG with our newest state, once it is saved, to everybody.
+// PONG to everybody: we have changed, and what we are now is saved.
 void speak_to_all(struct cluster *cluster);
 
 // PING to everybody who reads extensions: somebody was forgotten on purpose.
