@@ -75,10 +75,10 @@ static void a_dump_is_restored(void **state) {
     run("DUMP k");
     struct bytes dump = buffer_bytes(&fixture.sessions[0].output);
     const char *payload = (const char *)memchr(dump.data, '\n', dump.size) + 1;
-    struct buffer line = BUFFER_EMPTY;
-    struct bytes body = bytes_of(payload, (size_t)(dump.data + dump.size - payload) - 2);
+    struct buffer line = BUFFER_EMPTY, body = BUFFER_EMPTY;
+    buffer_append(&body, payload, (size_t)(dump.data + dump.size - payload) - 2);
     buffer_append_string(&line, "RESTORE copy 500 ");
-    words_quote(&line, body);
+    words_quote(&line, buffer_bytes(&body));
     buffer_append_string(&line, " IDLETIME 100");
     effects();
     expect(buffer_string(&line), "+OK\r\n");
@@ -90,11 +90,12 @@ static void a_dump_is_restored(void **state) {
     expect(buffer_string(&line), "-BUSYKEY Target key name already exists.\r\n");
     line.size = 0;
     buffer_append_string(&line, "RESTORE copy 1 ");
-    words_quote(&line, body);
+    words_quote(&line, buffer_bytes(&body));
     buffer_append_string(&line, " REPLACE ABSTTL");
     expect_effects(buffer_string(&line), "DEL copy");
     expect("RESTORE copy 0 nonsense", "-ERR DUMP payload version or checksum are wrong\r\n");
     buffer_free(&line);
+    buffer_free(&body);
 }
 
 enum { STAYING = 3000, PASSING = 2000 };
