@@ -16,6 +16,7 @@
 #include "os/thread.h"
 #include "os/ticks.h"
 #include "server/connection.h"
+#include "server/expiry_cycle.h"
 
 enum {
     WAVE_MAX = 64,          // commands that are looked ahead at once
@@ -42,6 +43,7 @@ struct worker {
     struct list_node connections, ready, dirty, hungry, parked, dead;
     struct connection *by_id[IDS];
     struct timer cron;
+    struct expiry_walk expiry;
     struct network_counters network;
     _Atomic unsigned clients, blocked, replicas;
     _Atomic int64_t heartbeat_ms;
@@ -588,6 +590,7 @@ static void worker_cron(struct timer *timer) {
         if (session->kind == SESSION_REPLICA) mark_dirty(connection);
     }
     worker->replicas = replicas;
+    expiry_cycle_turn(&worker->expiry, &worker->dispatcher, worker_total);
     loop_timer_set(worker->loop, timer, clock_mono_us() + CRON_PERIOD_US);
 }
 
