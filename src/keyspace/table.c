@@ -10,6 +10,7 @@ enum {
     MOVES_A_CHANGE = 2,    // buckets moved with each change of a larger one
     SHRINK_DIVISOR = 8,    // a table shrinks when it is filled to one part in this
     EMPTY_PROBES = 64,     // of table_random before it walks
+    GATHERED_MAX = 128,    // entries that table_walk takes from one bucket
 };
 
 #define POINTER_MASK 0xffffffffffffu
@@ -217,15 +218,10 @@ void table_prefetch_entry(const struct table *table, uint64_t hash) {
     }
 }
 
-static void visit_bucket(struct bucket *bucket, bool expiring_only,
-                         void (*visit)(void *context, struct entry *entry), void *context) {
-    // Copied first: a visit may change or remove the entry that it is shown.
-    for (; bucket; bucket = next_bucket(bucket)) {
-        uint64_t words[BUCKET_ENTRIES];
-        memcpy(words, bucket->places, sizeof words);
+static void visit_bucket(struct bucket *bucket, void (*visit)(void *context, struct entry *entry), void *context) {
+    for (; bucket; bucket = next_bucket(bucket))
         for (int i = 0; i < BUCKET_ENTRIES; i++)
-            if (words[i] && (!expiring_only || words[i] & EXPIRY_BIT)) visit(context, table_place_entry(&words[i]));
-    }
+            if (bucket->places[i]) visit(context, table_place_entry(&bucket->places[i]));
 }
 
 static uint64_t reverse_bits(uint64_t value) {
@@ -247,7 +243,7 @@ uint64_t table_scan(struct table *table, uint64_t cursor, void (*visit)(void *co
     if (!table->buckets) return 0;
     uint64_t mask = (1ull << table->bits) - 1;
     if (!table->old) {
-        visit_bucket(&table->buckets[cursor & mask], false, visit, context);
+        visit_bucket(&table->buckets[cursor & mask], visit, context);
         return next_cursor(cursor, mask);
     }
     // While two arrays hold entries: the bucket of the smaller, and all of the larger that it spreads to.
@@ -255,9 +251,9 @@ uint64_t table_scan(struct table *table, uint64_t cursor, void (*visit)(void *co
     bool grows = mask > old_mask;
     struct bucket *small = grows ? table->old : table->buckets, *large = grows ? table->buckets : table->old;
     uint64_t small_mask = grows ? old_mask : mask, large_mask = grows ? mask : old_mask;
-    visit_bucket(&small[cursor & small_mask], false, visit, context);
+    visit_bucket(&small[cursor & small_mask], visit, context);
     do {
-        visit_bucket(&large[cursor & large_mask], false, visit, context);
+        visit_bucket(&large[cursor & large_mask], visit, context);
         cursor = next_cursor(cursor, large_mask);
     } while (cursor & (small_mask ^ large_mask));
     return cursor;
@@ -277,18 +273,29 @@ bool table_each(struct table *table, bool (*visit)(void *context, struct entry *
     return !table->old || each_in(table->old, table->old_bits, visit, context);
 }
 
+// Adds a bucket's entries, its overflow included, to `found`; what finds no room there waits for the next round.
+static unsigned gather(const struct bucket *bucket, bool expiring_only, struct entry **found, unsigned count) {
+    for (; bucket; bucket = next_bucket(bucket))
+        for (int i = 0; i < BUCKET_ENTRIES && count < GATHERED_MAX; i++)
+            if (bucket->places[i] && (!expiring_only || bucket->places[i] & EXPIRY_BIT))
+                found[count++] = table_place_entry(&bucket->places[i]);
+    return count;
+}
+
 bool table_walk(struct table *table, uint32_t *cursor, unsigned limit, bool expiring_only,
                 void (*visit)(void *context, struct entry *entry), void *context) {
+    struct entry *found[GATHERED_MAX];
     while (limit--) {
-        // A visit may remove entries and so resize or free the table: look again each time.
+        // A visit may remove its entry and so free buckets: they are gathered first, and the table is looked at anew.
         if (!table->buckets || *cursor >= 1ull << table->bits) {
             *cursor = 0;
             return true;
         }
+        unsigned count = gather(&table->buckets[*cursor], expiring_only, found, 0);
         if (table->old && *cursor < 1ull << table->old_bits)
-            visit_bucket(&table->old[*cursor], expiring_only, visit, context);
-        if (table->buckets && *cursor < 1ull << table->bits)
-            visit_bucket(&table->buckets[*cursor], expiring_only, visit, context);
+            count = gather(&table->old[*cursor], expiring_only, found, count);
+        for (unsigned i = 0; i < count; i++)
+            visit(context, found[i]);
         ++*cursor;
     }
     return false;
