@@ -87,6 +87,7 @@ class Cluster:
         """Every living node says ok, knows all living nodes without a complaint, and its replicas are linked."""
         living = seen_by or self.alive()
         layouts = set()
+        roles = {node.port: node.call("ROLE")[0].decode() for node in living}
         for node in living:
             with node.client(timeout=3) as client:
                 info = cluster_info(client)
@@ -97,6 +98,9 @@ class Cluster:
                 bad = [entry for entry in nodes if entry["port"] in {other.port for other in living}
                        and set(entry["flags"]) & {"fail", "fail?", "handshake", "noaddr"}]
                 assert not bad, f"{node} sees {bad}"
+                wrong = [entry for entry in nodes if entry["port"] in roles
+                         and roles[entry["port"]] not in entry["flags"]]
+                assert not wrong, f"{node} has not heard of the role of {wrong}"
                 layouts.add(tuple(sorted((entry["id"], tuple(entry["slots"])) for entry in nodes if entry["slots"])))
                 role = client.call("ROLE")
                 if role[0] == b"slave":
