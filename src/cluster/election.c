@@ -52,7 +52,7 @@ void follow(struct cluster *cluster, struct peer *primary) {
     peer_make_replica(cluster, myself, primary);
     manual_stop(cluster);
     memset(&cluster->election, 0, sizeof(cluster->election));
-    cluster->todo |= TODO_ELECTION;
+    cluster->todo |= TODO_ELECTION | TODO_ANNOUNCE;
 }
 
 void election_win(struct cluster *cluster) {

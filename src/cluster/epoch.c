@@ -46,6 +46,7 @@ void epoch_resolve_collision(struct cluster *cluster, const struct peer *sender)
     if (memcmp(sender->id, myself->id, CLUSTER_ID_SIZE) <= 0) return;
     epoch_advance(cluster);
     myself->config_epoch = cluster->current_epoch;
+    cluster->todo |= TODO_ANNOUNCE;
     action_note(cluster, LOG_VERBOSE, "configEpoch collision with node %.40s. configEpoch set to %llu",
                 sender->id, (unsigned long long)myself->config_epoch);
 }
