@@ -5,6 +5,7 @@
 #include "call/dispatch.h"
 #include "call/watches.h"
 #include "commands/common.h"
+#include "commands/services.h"
 #include "commands/version.h"
 
 // --- AUTH and HELLO
@@ -159,16 +160,23 @@ void connection_select(struct call *call) {
     }
 }
 
+static void stop_monitoring(struct session *session) {
+    if (commands_services()->stop_monitoring)
+        commands_services()->stop_monitoring(session);
+    else
+        session->monitor = false;
+}
+
 void connection_reset(struct call *call) {
     struct session *session = call->session;
-    if (session->kind != SESSION_NORMAL) {
+    if (session->kind != SESSION_NORMAL && !session->monitor) {
         reply_error(call->reply, "ERR can only reset normal client connections");
         return;
     }
     session_empty_queue(session);
     watches_clear(session, call->keyspace, true); // dispatch has locked their slots
     session->watch_broken = false;
-    session->monitor = false;
+    if (session->monitor) stop_monitoring(session);
     session->db = 0;
     session->protocol = call->reply->protocol = 2;
     session->authenticated = settings.requirepass[0] == '\0';

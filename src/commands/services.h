@@ -6,10 +6,13 @@
 #include <stdint.h>
 
 struct detached;
+struct session;
 
 struct command_services {
     int64_t (*wall_us)(void); // microseconds since 1970, for TIME; NULL: the command's clock
     void (*free_later)(struct detached *content); // frees a database's contents on another thread
+    void (*stop_monitoring)(
+        struct session *session); // RESET of a session that monitors; NULL: clears its flag
 };
 
 void commands_set_services(const struct command_services *services);
