@@ -13,23 +13,27 @@ size_t layout_primaries(size_t nodes, size_t replicas) {
     return nodes / (replicas + 1);
 }
 
+static bool is_first_of_host(const char *const *hosts, size_t index) {
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(hosts[i], hosts[index]) == 0) return false;
+    return true;
+}
+
 // The nodes in such an order that neighbours stand on different hosts, as far as possible: one of each host
-// in turn.
+// in turn, the hosts in the order in which they are first named.
 static void interleave(const char *const *hosts, size_t count, size_t *order) {
     bool *taken = mem_calloc(count, sizeof *taken);
     size_t done = 0;
-    while (done < count) {
-        size_t round_start = done;
-        for (size_t i = 0; i < count; i++) {
-            if (taken[i]) continue;
-            bool host_had_its_turn = false;
-            for (size_t j = round_start; j < done; j++)
-                host_had_its_turn |= strcmp(hosts[order[j]], hosts[i]) == 0;
-            if (host_had_its_turn) continue;
+    while (done < count)
+        for (size_t host = 0; host < count; host++) {
+            if (!is_first_of_host(hosts, host)) continue;
+            size_t i = host;
+            while (i < count && (taken[i] || strcmp(hosts[i], hosts[host]) != 0))
+                i++;
+            if (i == count) continue;
             taken[i] = true;
             order[done++] = i;
         }
-    }
     mem_free(taken);
 }
 
