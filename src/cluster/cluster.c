@@ -112,7 +112,7 @@ static void on_link_down(struct cluster *cluster, struct cluster_link link, bool
 
 static void on_sign_of_life(struct cluster *cluster, struct cluster_link link) {
     struct peer *linked = peer_of_handle(cluster, link.node);
-    if (linked) linked->data_received = cluster->now;
+    if (linked) linked->data_received = linked->link_heard = cluster->now;
     PEERS_EACH(cluster, peer) {
         if (link.inbound && peer->inbound == link.inbound) peer->data_received = cluster->now;
     }

@@ -69,7 +69,7 @@ static void check_link(struct cluster *cluster, struct peer *peer) {
     bool stuck = peer->link == LINK_CONNECTING && age > max64(patience(cluster), TICK_MS);
     bool silent = peer->link == LINK_UP && age > cluster->config.node_timeout && peer->ping_sent &&
                   elapsed(cluster, peer->ping_sent) > patience(cluster) &&
-                  elapsed(cluster, peer->data_received) > patience(cluster);
+                  elapsed(cluster, peer->link_heard) > patience(cluster);
     if (stuck || silent) action_disconnect(cluster, peer);
     if (peer->link == LINK_NONE) make_link(cluster, peer);
 }

@@ -47,7 +47,7 @@ void recv_packet(struct cluster *cluster, const struct cluster_event *event) {
     cluster->received[in.packet.type]++;
     in.sender = peer_find(cluster, in.packet.sender);
     if (in.sender && peer_is(in.sender, CLUSTER_NODE_HANDSHAKE)) in.sender = NULL;
-    if (in.linked) in.linked->data_received = cluster->now;
+    if (in.linked) in.linked->data_received = in.linked->link_heard = cluster->now;
     if (in.sender && in.sender != cluster->myself) recv_hear_sender(cluster, &in);
     if (in.packet.type <= PACKET_MEET) {
         recv_heartbeat(cluster, &in);

@@ -52,6 +52,7 @@ struct peer {
     uint64_t pong_received; // directly, or as credible gossip says
     uint64_t data_received; // any bytes over one of its links
     uint64_t link_time;     // since when the link is as it is
+    uint64_t link_heard;    // when anything last came over our link
     uint16_t index;
     uint16_t flags;
     uint16_t primary;     // a replica's, NO_PEER otherwise
