@@ -1,6 +1,7 @@
 #include "commands/common.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "call/dispatch.h"
 
@@ -26,6 +27,18 @@ bool must_obey(const struct call *call) {
 
 bool expires_at_once(const struct call *call, int64_t expire_ms) {
     return expire_ms <= call->now_ms && !must_obey(call) && !role.replica && !role.loading;
+}
+
+bool set_string_as_text(struct call *call, struct bytes key, struct bytes text, int64_t expire_ms) {
+    int64_t integer;
+    if (!number_parse(text, &integer)) return call_set_string(call, key, text, expire_ms);
+    if (!call_set_string(call, key, BYTES(""), expire_ms)) return false;
+    char *data = call_open_string(call, key, text.size);
+    if (!data) return false;
+    memcpy(data, text.data, text.size);
+    struct entry *entry = call_peek(call, key);
+    if (entry) entry->raw = false;
+    return true;
 }
 
 void delete_with_effect(struct call *call, struct bytes key, bool lazy) {

@@ -24,6 +24,11 @@ bool must_obey(const struct call *call);
 // primary tells us when it deletes.
 bool expires_at_once(const struct call *call, int64_t expire_ms);
 
+// Sets the key to a text which, though it may look like an integer, is kept as text: Redis keeps the result
+// of INCRBYFLOAT so, and OBJECT ENCODING shows it. False: out of memory, the error is replied. `text` is not
+// the key's own.
+bool set_string_as_text(struct call *call, struct bytes key, struct bytes text, int64_t expire_ms);
+
 // Deletes the key, journaling it as DEL (or UNLINK, if `lazy`); what else the command journals is replaced.
 void delete_with_effect(struct call *call, struct bytes key, bool lazy);
 

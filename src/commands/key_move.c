@@ -8,7 +8,12 @@ static bool put_copy(struct call *call, unsigned db, struct bytes key, const str
     char scratch[NUMBER_TEXT_MAX];
     bool raw = source->raw;
     uint32_t access = source->access;
-    if (!call_set_string_in(call, db, key, entry_string(source, scratch), entry_expiry(source))) return false;
+    bool as_text = source->encoding != ENCODING_INTEGER && db == call->db;
+    struct bytes value = entry_string(source, scratch);
+    int64_t expire_ms = entry_expiry(source);
+    if (as_text ? !set_string_as_text(call, key, value, expire_ms)
+                : !call_set_string_in(call, db, key, value, expire_ms))
+        return false;
     struct entry *copy = call_peek_in(call, db, key);
     if (copy) { // it is absent only when a replica is given a key that has expired
         copy->raw = raw;

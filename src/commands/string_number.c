@@ -1,6 +1,5 @@
 #include <limits.h>
 #include <math.h>
-#include <string.h>
 
 #include "call/call.h"
 #include "commands/common.h"
@@ -51,19 +50,6 @@ void string_decrby(struct call *call) {
     add(call, -decrement);
 }
 
-// Sets the key to a text which, though it may look like an integer, is kept as text: so does Redis, and
-// OBJECT ENCODING shows it. False: out of memory, the error is replied.
-static bool set_text(struct call *call, struct bytes key, struct bytes text, int64_t expire_ms) {
-    int64_t integer;
-    if (!number_parse(text, &integer)) return call_set_string(call, key, text, expire_ms);
-    if (!call_set_string(call, key, BYTES(""), expire_ms)) return false;
-    char *data = call_open_string(call, key, text.size);
-    if (!data) return false;
-    memcpy(data, text.data, text.size);
-    call_peek(call, key)->raw = false;
-    return true;
-}
-
 void string_incrbyfloat(struct call *call) {
     struct bytes key = call->argv[1];
     struct entry *entry = call_write(call, key);
@@ -82,7 +68,7 @@ void string_incrbyfloat(struct call *call) {
     }
     char text[DOUBLE_TEXT_MAX];
     struct bytes result = bytes_of(text, long_double_format(text, value));
-    if (!set_text(call, key, result, entry ? entry_expiry(entry) : NO_EXPIRY)) return;
+    if (!set_string_as_text(call, key, result, entry ? entry_expiry(entry) : NO_EXPIRY)) return;
     // The sum is told, so that a replica with another idea of floating point has the same.
     const struct bytes effect[] = {BYTES("SET"), key, result, BYTES("KEEPTTL")};
     call_effect(call, 4, effect);
