@@ -18,6 +18,7 @@ enum {
     JOIN_EXPLAIN_MS = 20000, // then it is said who is not reached
     JOIN_GIVE_UP_MS = 60000,
     REPLICATE_GIVE_UP_MS = 20000,
+    STATE_GIVE_UP_MS = 5000,
     ANSWER_ROOM = 64,
 };
 
@@ -267,6 +268,20 @@ static bool attach_replicas(const struct creation *creation) {
     return true;
 }
 
+// Nodes take writes a moment after they have joined. Waits for that, so that what follows a creation in a
+// script works; not for ever, and in silence, since the check that follows says what is wrong.
+static void wait_for_state(const struct cluster_nodes *nodes) {
+    static const char good[] = "cluster_state:ok";
+    int64_t started = clock_mono_ms();
+    for (size_t i = 0; i < nodes->count && clock_mono_ms() - started < STATE_GIVE_UP_MS;) {
+        const struct reply *reply = CONNECTION_ASK(nodes->items[i].connection, "CLUSTER", "INFO");
+        if (!reply || memmem(reply->text.data, reply->text.size, good, sizeof good - 1))
+            i++;
+        else
+            clock_sleep_us(JOIN_POLL_MS * 1000);
+    }
+}
+
 static int create(struct creation *creation, const struct options *options) {
     struct cluster_nodes *nodes = &creation->nodes;
     if (!collect_nodes(nodes, options) || !is_possible(nodes, options)) return 1;
@@ -275,6 +290,7 @@ static int create(struct creation *creation, const struct options *options) {
     if (!give_slots(creation)) return 1;
     assign_epochs(nodes);
     if (!introduce(nodes) || !wait_for_join(nodes) || !attach_replicas(creation)) return 1;
+    wait_for_state(nodes);
     struct cluster_nodes checked;
     if (!cluster_nodes_load(&checked, options, nodes->items[0].host, nodes->items[0].port)) return 1;
     bool good = cluster_check_nodes(&checked);

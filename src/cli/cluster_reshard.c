@@ -186,11 +186,13 @@ static int move(struct reshard *reshard, const struct options *options) {
                                .context = &display,
                                .interrupted = &interrupted};
     struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
     progress_begin(&display, reshard->moves, reshard->move_count, reshard->target);
     enum move_result result = slot_mover_run(&mover, reshard->moves, reshard->move_count);
     progress_end(&display, &mover.progress);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], SIG_DFL);
     if (result == MOVE_INTERRUPTED) say_how_to_continue(reshard, mover.progress.slots_moved);
     return result == MOVE_DONE ? 0 : 1;
 }
