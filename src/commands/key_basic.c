@@ -22,8 +22,12 @@ void key_exists(struct call *call) {
 
 void key_touch(struct call *call) {
     int64_t touched = 0;
-    for (int i = 1; i < call->argc; i++)
-        touched += call_read(call, call->argv[i]) != NULL;
+    for (int i = 1; i < call->argc; i++) {
+        struct entry *entry = call_read(call, call->argv[i]);
+        touched += entry != NULL;
+        // CLIENT NO-TOUCH keeps other commands from it, not the one that is there for it.
+        if (entry && call->session->no_touch) keyspace_use(call->keyspace, entry, call->now_ms);
+    }
     reply_integer(call->reply, touched);
 }
 

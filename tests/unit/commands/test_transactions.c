@@ -161,6 +161,16 @@ static void a_random_key_is_any_of_them(void **state) {
     expect("RANDOMKEY", "$-1\r\n");
 }
 
+static void only_touch_touches_in_no_touch_mode(void **state) {
+    run("SET k v");
+    expect("CLIENT NO-TOUCH on", "+OK\r\n");
+    fixture.dispatcher.now_ms += 5000;
+    run("GET k");
+    expect("OBJECT IDLETIME k", ":5\r\n");
+    expect("TOUCH k absent", ":1\r\n");
+    expect("OBJECT IDLETIME k", ":0\r\n");
+}
+
 static void set_tells_what_it_does_to_its_key(void **state) {
     expect("COMMAND GETKEYSANDFLAGS SET k v", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+OW\r\n+update\r\n");
     expect("COMMAND GETKEYSANDFLAGS SET k v GET",
@@ -178,6 +188,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_scan_meets_all_that_stays, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(a_scan_keeps_to_its_pattern, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(a_random_key_is_any_of_them, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(only_touch_touches_in_no_touch_mode, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(set_tells_what_it_does_to_its_key, fixture_open, fixture_close),
     };
     return cmocka_run_group_tests(tests, fixture_start, NULL);
