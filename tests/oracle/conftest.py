@@ -24,7 +24,7 @@ class Pair:
                 client.reply("REPLICAOF", "NO", "ONE")
                 client.call("FLUSHALL")
                 client.call("CONFIG", "RESETSTAT")
-                client.call("SLOWLOG", "RESET")
+                client.reply("SLOWLOG", "RESET")
 
     def still_up(self):
         """Fails the test in which the server under test ended."""
