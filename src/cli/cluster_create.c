@@ -3,20 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bitset.h"
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "cli/cluster.h"
-#include "cli/cluster_layout.h"
 #include "cli/cluster_log.h"
 #include "cli/terminal.h"
+#include "cluster/plan.h"
 #include "os/clock.h"
 #include "resp/request.h"
 
 enum {
     JOIN_POLL_MS = 100,
     JOIN_DOT_MS = 1000,
-    JOIN_EXPLAIN_MS = 20000, // then it is said who is not reached
-    JOIN_GIVE_UP_MS = 60000,
+    JOIN_EXPLAIN_MS = 15000,    // then it is said who is not reached
+    JOIN_GIVE_UP_MS = 30000,    // and
+    JOIN_GIVE_UP_NODE_MS = 500, // for each node more
     REPLICATE_GIVE_UP_MS = 20000,
     STATE_GIVE_UP_MS = 5000,
     ANSWER_ROOM = 64,
@@ -24,8 +26,7 @@ enum {
 
 struct creation {
     struct cluster_nodes nodes;
-    struct layout_place *places;
-    size_t *order;
+    struct plan_node *places; // of the nodes, index by index
 };
 
 static bool is_empty(const struct cluster_node *node) {
@@ -72,26 +73,25 @@ static bool collect_nodes(struct cluster_nodes *nodes, const struct options *opt
 
 static bool is_possible(const struct cluster_nodes *nodes, const struct options *options) {
     int replicas = options->cluster.replicas;
-    if (replicas >= 0 && layout_primaries(nodes->count, (size_t)replicas) >= LAYOUT_PRIMARIES_MIN)
-        return true;
+    if (replicas >= 0 && plan_primaries(nodes->count, (size_t)replicas) >= PLAN_PRIMARIES_MIN) return true;
     cluster_log(TONE_BAD,
                 "*** ERROR: Invalid configuration for cluster creation.\n"
                 "*** Redis Cluster requires at least %d master nodes.\n"
                 "*** This is not possible with %zu nodes and %d replicas per node.",
-                LAYOUT_PRIMARIES_MIN, nodes->count, replicas);
-    cluster_log(TONE_BAD, "\n*** At least %d nodes are required.\n", LAYOUT_PRIMARIES_MIN * (replicas + 1));
+                PLAN_PRIMARIES_MIN, nodes->count, replicas);
+    cluster_log(TONE_BAD, "\n*** At least %d nodes are required.\n", PLAN_PRIMARIES_MIN * (replicas + 1));
     return false;
 }
 
-static void take_place(struct cluster_nodes *nodes, size_t index, const struct layout_place *place) {
+static void take_place(struct cluster_nodes *nodes, size_t index, const struct plan_node *place) {
     struct cluster_node *node = &nodes->items[index];
-    if (!place->is_primary) {
-        snprintf(node->primary_id, sizeof node->primary_id, "%s", nodes->items[place->primary].id);
+    if (!place->primary) {
+        snprintf(node->primary_id, sizeof node->primary_id, "%s", nodes->items[place->replicates].id);
         return;
     }
-    node->slot_count = place->last_slot - place->first_slot + 1;
-    for (unsigned slot = place->first_slot; slot <= place->last_slot; slot++)
-        node->slots[slot / 8] |= (uint8_t)(1u << slot % 8);
+    node->slot_count = (unsigned)place->last - place->first + 1;
+    for (unsigned slot = place->first; slot <= place->last; slot++)
+        bitset_set(node->slots, slot);
 }
 
 static void print_plan(const struct creation *creation) {
@@ -105,49 +105,65 @@ static void print_plan(const struct creation *creation) {
     }
 }
 
-static void print_places(const struct creation *creation, size_t primaries, enum layout_affinity affinity,
-                         bool improved) {
-    const struct cluster_nodes *nodes = &creation->nodes;
-    bool extra = false;
-    for (size_t i = 0; i < primaries; i++) {
-        const struct layout_place *place = &creation->places[creation->order[i]];
-        printf("Master[%zu] -> Slots %u - %u\n", i, place->first_slot, place->last_slot);
-    }
-    for (size_t i = primaries; i < nodes->count; i++) {
-        const struct layout_place *place = &creation->places[creation->order[i]];
-        const struct cluster_node *node = &nodes->items[creation->order[i]],
-                                  *primary = &nodes->items[place->primary];
-        if (place->is_extra && !extra) printf("Adding extra replicas...\n");
-        extra |= place->is_extra;
-        printf("Adding replica %s:%u to %s:%u\n", node->host, node->port, primary->host, primary->port);
-    }
-    if (!improved) return;
-    cluster_log(TONE_STEP, ">>> Trying to optimize slaves allocation for anti-affinity\n");
-    if (affinity == LAYOUT_APART)
-        cluster_log(TONE_GOOD, "[OK] Perfect anti-affinity obtained!\n");
-    else if (affinity == LAYOUT_REPLICA_WITH_PRIMARY)
-        cluster_log(TONE_WARNING, "[WARNING] Some slaves are in the same host as their master\n");
-    else
-        cluster_log(TONE_WARNING, "[WARNING] Some slaves of the same master are in the same host\n");
+// The node that is number `order` among the primaries or among the replicas; the count of nodes when there is
+// none.
+static size_t node_in_order(const struct creation *creation, bool primary, size_t order) {
+    size_t i = 0;
+    while (i < creation->nodes.count &&
+           (creation->places[i].primary != primary || creation->places[i].order != order))
+        i++;
+    return i;
 }
 
-static void plan(struct creation *creation, const struct options *options) {
+static void print_places(const struct creation *creation) {
+    const struct cluster_nodes *nodes = &creation->nodes;
+    bool extra = false;
+    size_t at;
+    for (size_t i = 0; (at = node_in_order(creation, true, i)) < nodes->count; i++)
+        printf("Master[%zu] -> Slots %u - %u\n", i, creation->places[at].first, creation->places[at].last);
+    for (size_t i = 0; (at = node_in_order(creation, false, i)) < nodes->count; i++) {
+        const struct plan_node *place = &creation->places[at];
+        const struct cluster_node *node = &nodes->items[at], *primary = &nodes->items[place->replicates];
+        if (place->extra && !extra) printf("Adding extra replicas...\n");
+        extra |= place->extra;
+        printf("Adding replica %s:%u to %s:%u\n", node->host, node->port, primary->host, primary->port);
+    }
+}
+
+static void spread_over_hosts(const struct creation *creation) {
+    size_t count = creation->nodes.count, with_primary;
+    if (plan_affinity_score(creation->places, count, NULL) == 0) return;
+    cluster_log(TONE_STEP, ">>> Trying to optimize slaves allocation for anti-affinity\n");
+    if (plan_optimise(creation->places, count) == 0) {
+        cluster_log(TONE_GOOD, "[OK] Perfect anti-affinity obtained!\n");
+        return;
+    }
+    plan_affinity_score(creation->places, count, &with_primary);
+    cluster_log(TONE_WARNING, with_primary
+                                  ? "[WARNING] Some slaves are in the same host as their master\n"
+                                  : "[WARNING] Some slaves of the same master are in the same host\n");
+}
+
+static bool plan(struct creation *creation, const struct options *options) {
     struct cluster_nodes *nodes = &creation->nodes;
-    const char **hosts = mem_calloc(nodes->count, sizeof *hosts);
-    for (size_t i = 0; i < nodes->count; i++)
-        hosts[i] = nodes->items[i].host;
     creation->places = mem_calloc(nodes->count, sizeof *creation->places);
-    creation->order = mem_calloc(nodes->count, sizeof *creation->order);
-    bool improved;
-    size_t replicas = (size_t)options->cluster.replicas;
+    for (size_t i = 0; i < nodes->count; i++)
+        creation->places[i] = (struct plan_node){.host = nodes->items[i].host, .replicates = PLAN_NONE};
     cluster_log(TONE_STEP, ">>> Performing hash slots allocation on %zu nodes...\n", nodes->count);
-    enum layout_affinity affinity =
-        layout_create(hosts, nodes->count, replicas, creation->places, creation->order, &improved);
-    print_places(creation, layout_primaries(nodes->count, replicas), affinity, improved);
+    if (!plan_create(creation->places, nodes->count, (size_t)options->cluster.replicas)) return false;
+    for (size_t i = 0; i < nodes->count; i++)
+        if (!creation->places[i].primary && creation->places[i].replicates == PLAN_NONE) {
+            cluster_log(TONE_BAD,
+                        "[ERR] Node %s:%u would be left over: name fewer nodes or ask for other replicas.\n",
+                        nodes->items[i].host, nodes->items[i].port);
+            return false;
+        }
+    print_places(creation);
+    spread_over_hosts(creation);
     for (size_t i = 0; i < nodes->count; i++)
         take_place(nodes, i, &creation->places[i]);
-    mem_free(hosts);
     print_plan(creation);
+    return true;
 }
 
 static bool is_accepted(const struct options *options) {
@@ -166,7 +182,7 @@ static bool give_slots(const struct creation *creation) {
         request_begin(queue, 2 + node->slot_count);
         request_string(queue, "CLUSTER");
         request_string(queue, "ADDSLOTS");
-        for (unsigned slot = creation->places[i].first_slot; slot <= creation->places[i].last_slot; slot++)
+        for (unsigned slot = creation->places[i].first; slot <= creation->places[i].last; slot++)
             request_integer(queue, slot);
         const struct reply *reply = connection_read(node->connection);
         if (reply && reply->type != REPLY_ERROR) continue;
@@ -221,6 +237,7 @@ static void explain_missing(const struct cluster_nodes *nodes) {
 }
 
 static bool wait_for_join(struct cluster_nodes *nodes) {
+    const int64_t give_up_ms = JOIN_GIVE_UP_MS + (int64_t)nodes->count * JOIN_GIVE_UP_NODE_MS;
     int64_t started = clock_mono_ms(), last_dot = 0;
     bool explained = false;
     cluster_log(TONE_PLAIN, "Waiting for the cluster to join\n");
@@ -232,7 +249,7 @@ static bool wait_for_join(struct cluster_nodes *nodes) {
             cluster_log(TONE_PLAIN, ".");
             last_dot = now;
         }
-        if (now - started > JOIN_GIVE_UP_MS) {
+        if (now - started > give_up_ms) {
             cluster_log(TONE_BAD, "\n[ERR] The cluster did not join within %d seconds.\n",
                         JOIN_GIVE_UP_MS / 1000);
             return false;
@@ -251,8 +268,8 @@ static bool wait_for_join(struct cluster_nodes *nodes) {
 static bool attach_replicas(const struct creation *creation) {
     const struct cluster_nodes *nodes = &creation->nodes;
     for (size_t i = 0; i < nodes->count; i++) {
-        if (creation->places[i].is_primary) continue;
-        const char *primary = nodes->items[creation->places[i].primary].id;
+        if (creation->places[i].primary) continue;
+        const char *primary = nodes->items[creation->places[i].replicates].id;
         const struct cluster_node *node = &nodes->items[i];
         int64_t started = clock_mono_ms();
         for (;;) {
@@ -285,7 +302,7 @@ static void wait_for_state(const struct cluster_nodes *nodes) {
 static int create(struct creation *creation, const struct options *options) {
     struct cluster_nodes *nodes = &creation->nodes;
     if (!collect_nodes(nodes, options) || !is_possible(nodes, options)) return 1;
-    plan(creation, options);
+    if (!plan(creation, options)) return 1;
     if (!is_accepted(options)) return 0;
     if (!give_slots(creation)) return 1;
     assign_epochs(nodes);
@@ -303,6 +320,5 @@ int cluster_create(const struct options *options) {
     int status = create(&creation, options);
     cluster_nodes_free(&creation.nodes);
     mem_free(creation.places);
-    mem_free(creation.order);
     return status;
 }

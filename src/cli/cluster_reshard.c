@@ -6,11 +6,11 @@
 
 #include "base/memory.h"
 #include "cli/cluster.h"
-#include "cli/cluster_layout.h"
 #include "cli/cluster_log.h"
 #include "cli/cluster_move.h"
 #include "cli/cluster_progress.h"
 #include "cli/terminal.h"
+#include "cluster/plan.h"
 
 enum { ANSWER_ROOM = 256 };
 
@@ -127,11 +127,11 @@ static bool ask_sources(struct reshard *reshard, const struct options *options) 
 }
 
 static void plan_moves(struct reshard *reshard) {
-    struct layout_source *sources = mem_calloc(reshard->source_count, sizeof *sources);
-    struct layout_move *moves = mem_calloc(reshard->slots, sizeof *moves);
+    struct plan_source *sources = mem_calloc(reshard->source_count, sizeof *sources);
+    struct plan_move *moves = mem_calloc(reshard->slots, sizeof *moves);
     for (size_t i = 0; i < reshard->source_count; i++)
-        sources[i] = (struct layout_source){reshard->sources[i]->slots, reshard->sources[i]->slot_count};
-    reshard->move_count = layout_reshard(sources, reshard->source_count, reshard->slots, moves);
+        sources[i] = (struct plan_source){reshard->sources[i]->slots, reshard->sources[i]->slot_count};
+    reshard->move_count = plan_reshard(sources, reshard->source_count, reshard->slots, moves);
     reshard->moves = mem_calloc(reshard->move_count + 1, sizeof *reshard->moves);
     for (size_t i = 0; i < reshard->move_count; i++)
         reshard->moves[i] = (struct slot_move){moves[i].slot, reshard->sources[moves[i].source]};
