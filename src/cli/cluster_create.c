@@ -17,8 +17,8 @@ enum {
     JOIN_POLL_MS = 100,
     JOIN_DOT_MS = 1000,
     JOIN_EXPLAIN_MS = 15000,    // then it is said who is not reached
-    JOIN_GIVE_UP_MS = 30000,    // and
-    JOIN_GIVE_UP_NODE_MS = 500, // for each node more
+    JOIN_GIVE_UP_MS = 30000,    // then it is given up,
+    JOIN_GIVE_UP_NODE_MS = 500, // so much later for each node
     REPLICATE_GIVE_UP_MS = 20000,
     STATE_GIVE_UP_MS = 5000,
     ANSWER_ROOM = 64,
@@ -250,8 +250,8 @@ static bool wait_for_join(struct cluster_nodes *nodes) {
             last_dot = now;
         }
         if (now - started > give_up_ms) {
-            cluster_log(TONE_BAD, "\n[ERR] The cluster did not join within %d seconds.\n",
-                        JOIN_GIVE_UP_MS / 1000);
+            cluster_log(TONE_BAD, "\n[ERR] The cluster did not join within %lld seconds.\n",
+                        (long long)give_up_ms / 1000);
             return false;
         }
         if (!explained && now - started > JOIN_EXPLAIN_MS) {
