@@ -112,7 +112,7 @@ static void check_vote(struct sim *sim, struct node *node, uint32_t to, uint64_t
 static void check_handover(struct sim *sim, struct node *node) {
     if (!node->asked_kindly || node->replication.source < 0) return;
     struct node *source = &sim->nodes[node->replication.source];
-    if (!source->core) return;
+    if (!source->core || source->lives != node->asked_in_life) return;
     replication_advance(source);
     if (source->replication.offset != node->replication.offset)
         sim_fail(sim,
@@ -121,26 +121,36 @@ static void check_handover(struct sim *sim, struct node *node) {
                  node->index, node->replication.offset, source->index, source->replication.offset);
 }
 
-void check_made(struct sim *sim, struct node *node, const struct cluster_message *message) {
+static void check_epoch(struct sim *sim, struct node *node, uint64_t *last, uint64_t epoch,
+                        const char *what) {
+    if (epoch < *last)
+        sim_fail(sim, "epochs never go back: a %s of n%u has epoch %" PRIu64 " after %" PRIu64, what,
+                 node->index, epoch, *last);
+    *last = epoch;
+}
+
+static void check_claim(struct sim *sim, struct node *node, uint64_t *last, uint64_t config_epoch) {
+    if (config_epoch == *last) return;
+    if (config_epoch < *last)
+        sim_fail(sim, "epochs never go back: n%u claims config epoch %" PRIu64 " after %" PRIu64, node->index,
+                 config_epoch, *last);
+    if (*last) sim_tell(sim, "n%u claims config epoch %" PRIu64, node->index, config_epoch);
+    *last = config_epoch;
+}
+
+void check_made(struct sim *sim, struct node *node, const struct cluster_message *message, bool waits) {
     if (message->size < HEADER_SIZE) return;
     struct checked_node *checked = &sim->checks.nodes[node->index];
+    unsigned type = read_u16(message->data + HEADER_TYPE);
     uint64_t epoch = read_u64(message->data + HEADER_CURRENT_EPOCH);
-    uint64_t config_epoch = read_u64(message->data + HEADER_CONFIG_EPOCH);
-    if (epoch < checked->epoch)
-        sim_fail(sim, "epochs never go back: n%u makes a message of epoch %" PRIu64 " after %" PRIu64,
-                 node->index, epoch, checked->epoch);
-    checked->epoch = epoch;
-    if (read_u16(message->data + HEADER_TYPE) == TYPE_AUTH_REQUEST &&
-        message->data[HEADER_MESSAGE_FLAGS] & MESSAGE_FLAG_FORCE_ACK)
+    if (type == TYPE_AUTH_REQUEST || type == TYPE_AUTH_ACK)
+        check_epoch(sim, node, &checked->vote_epoch, epoch, "vote or request");
+    if (type == TYPE_AUTH_REQUEST && message->data[HEADER_MESSAGE_FLAGS] & MESSAGE_FLAG_FORCE_ACK)
         check_handover(sim, node);
-    if (!(read_u16(message->data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY) ||
-        config_epoch == checked->config_epoch)
-        return;
-    if (config_epoch < checked->config_epoch)
-        sim_fail(sim, "epochs never go back: n%u claims config epoch %" PRIu64 " after %" PRIu64, node->index,
-                 config_epoch, checked->config_epoch);
-    if (checked->config_epoch) sim_tell(sim, "n%u claims config epoch %" PRIu64, node->index, config_epoch);
-    checked->config_epoch = config_epoch;
+    if (waits || (type != TYPE_PING && type != TYPE_PONG && type != TYPE_MEET)) return;
+    check_epoch(sim, node, &checked->epoch, epoch, "heartbeat");
+    if (read_u16(message->data + HEADER_FLAGS) & CLUSTER_NODE_PRIMARY)
+        check_claim(sim, node, &checked->config_epoch, read_u64(message->data + HEADER_CONFIG_EPOCH));
 }
 
 void check_spoken(struct sim *sim, struct node *node, uint32_t to, const struct cluster_message *message) {
@@ -189,7 +199,8 @@ void check_disk(struct sim *sim, struct node *node) {
 }
 
 void check_started(struct sim *sim, struct node *node) {
-    sim->checks.nodes[node->index].epoch = 0;
+    struct checked_node *checked = &sim->checks.nodes[node->index];
+    checked->epoch = checked->vote_epoch = 0;
     check_disk(sim, node);
 }
 
@@ -200,7 +211,7 @@ void check_promoted(struct sim *sim, struct node *node) {
     cluster_view_status(node->core, &status);
     cluster_view_myself(node->core, &myself);
     uint64_t epoch = myself.config_epoch, other;
-    if (node->taken_over) return;
+    if (node->taken_over || myself.slots == 0) return;
     uint32_t votes = 0;
     for (uint32_t voter = 0; voter < sim->count; voter++) {
         uint64_t candidate;
@@ -273,8 +284,12 @@ static bool summarise(struct sim *sim, struct node *node, uint32_t *numbers, str
     struct cluster_view_status status;
     cluster_view_status(node->core, &status);
     if (!status.ok) {
-        snprintf(why, size, "n%u says the cluster is not ok (%u slots assigned, %u failed)", node->index,
-                 status.slots_assigned, status.slots_fail);
+        const uint16_t *owner = cluster_view_owners(node->core);
+        uint32_t slot = 0;
+        while (slot < CLUSTER_SLOTS && owner[slot] != CLUSTER_NO_INDEX)
+            slot++;
+        snprintf(why, size, "n%u says the cluster is not ok (%u slots failed, first without owner: %u)",
+                 node->index, status.slots_fail, slot);
         return false;
     }
     summary->epoch = status.current_epoch;

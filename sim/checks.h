@@ -24,7 +24,8 @@ struct sim;
 struct node;
 
 struct checked_node {
-    uint64_t epoch;        // the current epoch of its last message in this life
+    uint64_t epoch;        // the current epoch of its last heartbeat in this life
+    uint64_t vote_epoch;   // of its last vote or request for votes in this life
     uint64_t config_epoch; // the greatest that it claimed as a primary, in all lives
     uint64_t disk_epoch, disk_vote_epoch, disk_config_epoch;
 };
@@ -47,9 +48,9 @@ struct checks {
 void checks_init(struct checks *checks, uint32_t nodes);
 void checks_free(struct checks *checks);
 
-// A node made a message: what it says must not go back. (Held messages leave later than some that were made
-// after them.)
-void check_made(struct sim *sim, struct node *node, const struct cluster_message *message);
+// A node made a message: what it says must not go back. A heartbeat that `waits` for a save says more than
+// those that are made after it and leave before it; it is left out.
+void check_made(struct sim *sim, struct node *node, const struct cluster_message *message, bool waits);
 
 // A node puts a message on the wire to the node `to`.
 void check_spoken(struct sim *sim, struct node *node, uint32_t to, const struct cluster_message *message);

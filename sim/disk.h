@@ -21,9 +21,13 @@ enum {
 struct disk;
 typedef void disk_written(void *context, uint64_t number, bool ok);
 
+// Appends what is to be written, as it is when the write begins.
+typedef void disk_text(void *context, struct buffer *text);
+
 struct disk {
     struct world *world;
     disk_written *written;
+    disk_text *text;
     void *context;
     uint32_t slow_us;    // added to each write, up to
     uint64_t steady_us;  // added to each write, exactly
@@ -32,21 +36,21 @@ struct disk {
     bool writing;
     bool writing_sync;
     bool waiting_sync;
+    bool owed_sync; // a write with fsync has failed: the next one must make up for it
     uint64_t writing_number;
     uint64_t waiting_number; // 0: none waits
     struct buffer file;      // what a restart of the process finds
     struct buffer synced;    // what a restart of the machine finds at least
     bool unsynced;           // they differ
     struct buffer under_way;
-    struct buffer waiting;
     uint64_t writes;
 };
 
-void disk_init(struct disk *disk, struct world *world, disk_written *written, void *context);
+void disk_init(struct disk *disk, struct world *world, disk_text *text, disk_written *written, void *context);
 void disk_free(struct disk *disk);
 
-// Asks for `text` to be kept as save `number`; `written` hears when it is, or when a later one is.
-void disk_save(struct disk *disk, uint64_t number, bool sync, struct bytes text);
+// Asks for the text to be kept as save `number`; `written` hears when it is, or when a later one is.
+void disk_save(struct disk *disk, uint64_t number, bool sync);
 
 // The process is gone, or the machine. What was under way makes it to the file in half of the cases.
 void disk_crash(struct disk *disk, bool machine_too);

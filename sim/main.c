@@ -19,7 +19,7 @@
 enum { EXIT_USAGE = 2, FAILURES_SHOWN_MAX = 3, REPORT_MAX = 4 << 20 };
 
 struct totals {
-    uint64_t runs, failed, steps, messages, bytes, saves, elections, hash, settle_ms_max;
+    uint64_t runs, failed, steps, virtual_ms, messages, bytes, saves, elections, hash, settle_ms_max;
     uint64_t faults[FAULT_KINDS];
 };
 
@@ -82,6 +82,7 @@ static void count(struct totals *totals, const struct run_result *result) {
     totals->runs++;
     totals->failed += result->failed;
     totals->steps += result->steps;
+    totals->virtual_ms += result->virtual_ms;
     totals->messages += result->messages;
     totals->bytes += result->bytes;
     totals->saves += result->saves;
@@ -114,8 +115,10 @@ static void print_totals(const struct options *options, const struct totals *tot
         if (totals->faults[i]) printf(" %s %" PRIu64 ",", fault_names[i], totals->faults[i]);
     }
     printf(" together %" PRIu64 "\n", sum);
-    printf("slowest settling %" PRIu64 " ms after the last fault, trace of all seeds %016" PRIx64 "\n",
-           totals->settle_ms_max, totals->hash);
+    printf("slowest settling %" PRIu64 " ms, a node sends %" PRIu64
+           " bytes a virtual second, trace of all seeds %016" PRIx64 "\n",
+           totals->settle_ms_max,
+           totals->virtual_ms ? totals->bytes * 1000 / totals->virtual_ms / options->nodes : 0, totals->hash);
     printf("%.1f s, %.1f s of CPU, %.0f steps a second of CPU, %ld MiB at most in a process\n", seconds, cpu,
            cpu > 0 ? (double)totals->steps / cpu : 0.0, memory / 1024);
     printf("%" PRIu64 " seeds passed, %" PRIu64 " failed\n", totals->runs - totals->failed, totals->failed);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/bitset.h"
 #include "base/memory.h"
@@ -44,6 +45,7 @@ static event_handler tick_comes;
 static event_handler order_comes;
 static event_handler saved_comes;
 static event_handler forged_vote_comes;
+static disk_text file_text;
 static disk_written file_written;
 static void act(struct node *node, const struct cluster_action *action, const struct cluster_event *cause);
 
@@ -192,7 +194,7 @@ static void send(struct node *node, const struct cluster_action *action) {
     struct link *link = find_link(node, action->send.link);
     bool inbound = action->send.link.node == 0;
     if (!link) return;
-    check_made(node->sim, node, action->send.message);
+    check_made(node->sim, node, action->send.message, action->send.save != 0);
     bool wait = action->send.save > node->saved || link->held;
     if (!wait || node->sim->options->broken == BROKEN_SPEAKS_BEFORE_SAVE) {
         speak(node, link, inbound, action->send.message);
@@ -209,6 +211,13 @@ static void send(struct node *node, const struct cluster_action *action) {
 // -- orders
 // ----------------------------------------------------------------------------------------------------------
 
+// A kind failover has begun.
+static void expect_handover(struct node *node) {
+    int source = node->replication.source;
+    node->asked_kindly = source >= 0;
+    if (source >= 0) node->asked_in_life = node->sim->nodes[source].lives;
+}
+
 // Tells the outcome of an order and forgets it.
 static void conclude(struct node *node, uint64_t number, bool ok, const char *text) {
     for (struct pending_order **at = &node->orders; *at; at = &(*at)->next) {
@@ -217,6 +226,7 @@ static void conclude(struct node *node, uint64_t number, bool ok, const char *te
         *at = order->next;
         node->order_count--;
         sim_say(node->sim, "n%u answers %s to CLUSTER %s", node->index, text, order->words);
+        if (ok && strcasecmp(order->words, "failover") == 0) expect_handover(node);
         if (order->outcome) order->outcome(order->context, node, ok, text);
         mem_free(order->words);
         mem_free(order);
@@ -281,7 +291,7 @@ static void order_comes(struct event *event) {
     if (slot >= 0) step_event.order.keys_in_slot = bitset_test(node->keys, (size_t)slot);
     sim_say(sim, "n%u is ordered CLUSTER %s", node->index, order->words);
     if (step_event.order.count && bytes_is(arguments[0], "failover")) {
-        node->asked_kindly = step_event.order.count == 1;
+        node->asked_kindly = false;
         replication_watch(node);
     }
     node_step(node, &step_event);
@@ -373,13 +383,11 @@ const struct network_sink node_network_sink = {on_connected, on_refused, on_clos
 // -- saving
 // ----------------------------------------------------------------------------------------------------------
 
-static void save(struct node *node, uint64_t number, bool sync) {
-    struct buffer text = BUFFER_EMPTY;
-    cluster_nodes_conf(node->core, &text);
-    if (!node->first_file.size) buffer_append_bytes(&node->first_file, buffer_bytes(&text));
-    if (node->sim->options->broken == BROKEN_FORGETS_FILE && node->disk.file.size) text.size = 0;
-    disk_save(&node->disk, number, sync, buffer_bytes(&text));
-    buffer_free(&text);
+static void file_text(void *context, struct buffer *text) {
+    struct node *node = context;
+    cluster_nodes_conf(node->core, text);
+    if (!node->first_file.size) buffer_append_bytes(&node->first_file, buffer_bytes(text));
+    if (node->sim->options->broken == BROKEN_FORGETS_FILE && node->disk.file.size) text->size = 0;
 }
 
 static void file_written(void *context, uint64_t number, bool ok) {
@@ -465,7 +473,7 @@ static void act(struct node *node, const struct cluster_action *action, const st
     case CLUSTER_ACTION_SEND: send(node, action); break;
     case CLUSTER_ACTION_CONNECT: connect(node, action); break;
     case CLUSTER_ACTION_DISCONNECT: disconnect(node, action->disconnect); break;
-    case CLUSTER_ACTION_SAVE: save(node, action->save.number, action->save.sync); break;
+    case CLUSTER_ACTION_SAVE: disk_save(&node->disk, action->save.number, action->save.sync); break;
     case CLUSTER_ACTION_PUBLISH_ROUTES: break; // the simulator has no clients to route
     case CLUSTER_ACTION_BECOME_PRIMARY: become_primary(node, cause); break;
     case CLUSTER_ACTION_BECOME_REPLICA: become_replica(node, action); break;
@@ -489,7 +497,7 @@ static void act(struct node *node, const struct cluster_action *action, const st
 
 void node_init(struct node *node, struct sim *sim, uint32_t index) {
     *node = (struct node){.sim = sim, .index = index};
-    disk_init(&node->disk, &sim->world, file_written, node);
+    disk_init(&node->disk, &sim->world, file_text, file_written, node);
     cluster_config_default(&node->config);
     node->config.node_timeout = sim->timeout_ms;
     node->config.port = NODE_PORT;

@@ -69,10 +69,11 @@ struct node {
     struct held_send *first_held, *last_held;
     struct pending_order *orders;
     uint32_t order_count;
-    uint64_t tick_us;  // when the next tick is planned, 0 = none
-    bool is_primary;   // as the core said last
-    bool asked_kindly; // the last FAILOVER order was without FORCE or TAKEOVER
-    bool taken_over;   // the last promotion was a TAKEOVER
+    uint64_t tick_us;       // when the next tick is planned, 0 = none
+    bool is_primary;        // as the core said last
+    bool asked_kindly;      // the last FAILOVER order was without FORCE or TAKEOVER
+    uint32_t asked_in_life; // of the primary
+    bool taken_over;        // the last promotion was a TAKEOVER
     uint64_t owners_version;
     struct replication replication;
     uint8_t keys[CLUSTER_SLOTS / 8]; // the slots that have keys here

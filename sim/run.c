@@ -117,6 +117,7 @@ void run_seed(const struct options *options, uint64_t seed, struct run_result *r
     sim_init(&sim, options, options->nodes, options->timeout_ms, seed, options->trace ? report : NULL);
     play(&sim, options, &faults, result);
     result->steps = sim.world.steps;
+    result->virtual_ms = world_ms(&sim.world);
     result->messages = sim.messages;
     result->bytes = sim.bytes;
     result->elections = sim.checks.elections;

@@ -12,6 +12,7 @@
 struct run_result {
     uint64_t seed;
     uint64_t steps;
+    uint64_t virtual_ms;
     uint64_t messages;
     uint64_t bytes;
     uint64_t saves;

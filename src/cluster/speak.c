@@ -20,7 +20,11 @@ static void describe(struct cluster *cluster, struct spoken *spoken) {
     // Cluster spec, "Replica election and promotion": a replica advertises the configEpoch and the slots of
     // its primary.
     spoken->config_epoch = head ? head->config_epoch : myself->config_epoch;
-    memcpy(spoken->slots, slots_bitmap(cluster, head ? head : myself), PACKET_SLOTS_SIZE);
+    const struct peer *owner = head ? head : myself;
+    if (spoken->slots_of == owner->index && spoken->slots_version == cluster->slots_version + 1) return;
+    memcpy(spoken->slots, slots_bitmap(cluster, owner), PACKET_SLOTS_SIZE);
+    spoken->slots_of = owner->index;
+    spoken->slots_version = cluster->slots_version + 1;
 }
 
 void spoken_refresh(struct cluster *cluster) {
@@ -254,6 +258,7 @@ void speak_update(struct cluster *cluster, struct cluster_link link, const struc
 void speak_auth_request(struct cluster *cluster, bool force) {
     struct packet packet;
     struct spoken now;
+    now.slots_version = 0;
     describe(cluster, &now);
     fill_header(cluster, &packet, PACKET_AUTH_REQUEST, &now);
     if (force) packet.message_flags[0] |= PACKET_FORCE_ACK;
@@ -263,6 +268,7 @@ void speak_auth_request(struct cluster *cluster, bool force) {
 void speak_auth_ack(struct cluster *cluster, struct peer *candidate) {
     struct packet packet;
     struct spoken now;
+    now.slots_version = 0;
     describe(cluster, &now);
     fill_header(cluster, &packet, PACKET_AUTH_ACK, &now);
     struct cluster_message *message = compose(cluster, &packet, 0);

@@ -97,6 +97,8 @@ struct spoken {
     uint16_t flags;
     char primary[CLUSTER_ID_SIZE];
     uint8_t slots[PACKET_SLOTS_SIZE];
+    uint64_t slots_version; // `slots` are those of peer `slots_of` at this slots_version of the cluster, plus one; 0: of nobody
+    uint16_t slots_of;
 };
 
 // As a replica of a failed primary.
