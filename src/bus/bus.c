@@ -34,11 +34,14 @@ static void resume_writes(void) {
     bus.pausing = false;
 }
 
-static void save(uint64_t number) {
+// Writes once for all the saves that were asked for in this turn: the last covers the others.
+static void save_what_is_due(void) {
+    if (!bus.save_due) return;
     struct buffer text = BUFFER_EMPTY;
     cluster_nodes_conf(bus.cluster, &text);
-    nodes_file_save(number, buffer_bytes(&text));
+    nodes_file_save(bus.save_due, buffer_bytes(&text));
     buffer_free(&text);
+    bus.save_due = 0;
 }
 
 static void act(const struct cluster_action *action) {
@@ -46,7 +49,7 @@ static void act(const struct cluster_action *action) {
     case CLUSTER_ACTION_SEND: links_send(action->send.link, action->send.message, action->send.save); break;
     case CLUSTER_ACTION_CONNECT: links_connect(action->connect.node, action->connect.ip, action->connect.port); break;
     case CLUSTER_ACTION_DISCONNECT: links_disconnect(action->disconnect); break;
-    case CLUSTER_ACTION_SAVE: save(action->save.number); break;
+    case CLUSTER_ACTION_SAVE: bus.save_due = action->save.number; break;
     case CLUSTER_ACTION_PUBLISH_ROUTES: bus.publish_due = true; break;
     case CLUSTER_ACTION_BECOME_PRIMARY: roles_become_primary(); break;
     case CLUSTER_ACTION_BECOME_REPLICA: roles_become_replica(action->primary.ip, action->primary.port); break;
@@ -101,6 +104,7 @@ static void run(void *argument) {
     while (!atomic_load(&stopping)) {
         set_tick();
         loop_turn(bus.loop, -1, NULL, NULL);
+        save_what_is_due();
         if (bus.publish_due) routes_publish();
         orders_release();
         routes_free_retired();
@@ -135,6 +139,7 @@ bool bus_start(const struct bus_options *options, struct buffer *error) {
     if (!create_core(options, error)) return false;
     if (!links_listen(options->addresses, options->listen_port, error)) return false;
     tick(&bus.tick); // what the start needs: the first save, the role, the routes
+    save_what_is_due();
     routes_publish();
     int failed = thread_start(&thread, "bus", run, NULL);
     if (failed) buffer_appendf(error, "can't start the bus thread: %s", strerror(failed));
@@ -163,6 +168,7 @@ void bus_stop(void) {
     atomic_store(&stopping, true);
     loop_wake(bus.loop);
     thread_join(&thread);
+    save_what_is_due();
     links_close_all();
     nodes_file_close();
 }

@@ -18,6 +18,7 @@ struct bus {
     char source_address[64];
     struct timer tick;
     uint64_t saved;       // number of the last save that is on disk
+    uint64_t save_due;    // number of the last save that was asked for in this turn, 0: none
     bool publish_due;     // the routes changed in this turn
     uint64_t links_over_limit;
     bool pausing; // PAUSE_WRITES is in force since `pause_mark`

@@ -134,15 +134,18 @@ static void help(struct call *call) {
     call_reply_help(call, lines);
 }
 
-#define READING(title, places) {.name = title, .run = ask_bus, .arity = places, .flags = CMD_LOADING | CMD_STALE}
+// Asked one after the other, their answers come in the same order.
+#define ANSWERED_BY_BUS (CMD_DEFERS | CMD_PIPELINES)
+
+#define READING(title, places) {.name = title, .run = ask_bus, .arity = places, .flags = CMD_LOADING | CMD_STALE | ANSWERED_BY_BUS}
 #define CHANGING(title, places)                                                                               \
-    {.name = title, .run = ask_bus, .arity = places, .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING}
+    {.name = title, .run = ask_bus, .arity = places, .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING | ANSWERED_BY_BUS}
 
 static const struct command subcommands[] = {
     CHANGING("addslots", -3),
     CHANGING("addslotsrange", -4),
     CHANGING("bumpepoch", 2),
-    {.name = "count-failure-reports", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE},
+    {.name = "count-failure-reports", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE | ANSWERED_BY_BUS},
     {.name = "countkeysinslot", .run = countkeysinslot, .arity = 3, .flags = CMD_STALE},
     CHANGING("delslots", -3),
     CHANGING("delslotsrange", -4),
@@ -151,21 +154,21 @@ static const struct command subcommands[] = {
     CHANGING("forget", 3),
     {.name = "getkeysinslot", .run = getkeysinslot, .arity = 4, .flags = CMD_STALE},
     {.name = "help", .run = help, .arity = 2, .flags = CMD_LOADING | CMD_STALE},
-    {.name = "info", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    {.name = "info", .run = ask_bus, .arity = 2, .flags = CMD_STALE | ANSWERED_BY_BUS},
     {.name = "keyslot", .run = keyslot, .arity = 3, .flags = CMD_STALE},
-    {.name = "links", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    {.name = "links", .run = ask_bus, .arity = 2, .flags = CMD_STALE | ANSWERED_BY_BUS},
     CHANGING("meet", -4),
-    {.name = "myid", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
+    {.name = "myid", .run = ask_bus, .arity = 2, .flags = CMD_STALE | ANSWERED_BY_BUS},
     READING("myshardid", 2),
-    {.name = "nodes", .run = ask_bus, .arity = 2, .flags = CMD_STALE},
-    {.name = "replicas", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE},
+    {.name = "nodes", .run = ask_bus, .arity = 2, .flags = CMD_STALE | ANSWERED_BY_BUS},
+    {.name = "replicas", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE | ANSWERED_BY_BUS},
     CHANGING("replicate", 3),
-    {.name = "reset", .run = ask_bus, .arity = -2, .flags = CMD_ADMIN | CMD_STALE | CMD_NOSCRIPT},
+    {.name = "reset", .run = ask_bus, .arity = -2, .flags = CMD_ADMIN | CMD_STALE | CMD_NOSCRIPT | ANSWERED_BY_BUS},
     CHANGING("saveconfig", 2),
     CHANGING("set-config-epoch", 3),
     CHANGING("setslot", -4),
     READING("shards", 2),
-    {.name = "slaves", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE},
+    {.name = "slaves", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE | ANSWERED_BY_BUS},
     READING("slots", 2),
     {.name = NULL},
 };

@@ -38,7 +38,7 @@ static void take(void *argument) {
     order->number = next_number++;
     list_append(&orders, &order->node);
     if (views_answer(order->argv, order->argc, &reply)) {
-        finish(order);
+        order->decided = true; // it leaves behind the client's earlier orders
         return;
     }
     struct cluster_event event = {.kind = CLUSTER_EVENT_ORDER};
@@ -110,10 +110,20 @@ void orders_outcome(const struct cluster_action *action) {
     order->save = action->outcome.save;
 }
 
+// A client's answers leave in the order of its orders.
+static bool is_first_of_client(const struct order *order) {
+    LIST_EACH(node, &orders) {
+        const struct order *other = LIST_ENTRY(node, struct order, node);
+        if (other == order) return true;
+        if (other->ticket.session == order->ticket.session) return false;
+    }
+    return true;
+}
+
 void orders_release(void) {
     LIST_EACH(node, &orders) {
         struct order *order = LIST_ENTRY(node, struct order, node);
-        if (order->decided && order->save <= bus.saved) finish(order);
+        if (order->decided && order->save <= bus.saved && is_first_of_client(order)) finish(order);
     }
 }
 
@@ -124,6 +134,6 @@ void orders_fail(uint64_t save) {
         struct reply reply = {.out = &order->answer, .protocol = order->ticket.protocol};
         order->answer.size = 0;
         reply_error(&reply, "ERR the cluster configuration could not be saved: see the log");
-        finish(order);
+        order->save = 0; // there is nothing more to wait for
     }
 }

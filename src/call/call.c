@@ -206,6 +206,7 @@ struct call_ticket call_defer(struct call *call, int64_t timeout_ms, void (*time
     int64_t now = call->dispatcher->mono_ms;
     session->waiting = WAIT_DEFERRED;
     session->wait_number++;
+    session->wait_pending++;
     session->wait_since_ms = now;
     session->wait_until_ms = timeout_ms ? now + timeout_ms : 0;
     session->wait_timed_out = timed_out;

@@ -37,7 +37,8 @@ enum command_flag {
     CMD_PROTECTED = 1 << 19,
     CMD_NO_MANDATORY_KEYS = 1 << 20,
     CMD_SENTINEL_HIDDEN = 1 << 21,
-    CMD_DEFERS = 1 << 22, // answers later, so it is refused inside a transaction; not shown
+    CMD_DEFERS = 1 << 22,    // answers later; not shown
+    CMD_PIPELINES = 1 << 23, // answers later, in order with others of its kind: the next such need not wait; not shown
 };
 
 // ACL categories, as COMMAND INFO shows them ("@keyspace" ...).

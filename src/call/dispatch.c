@@ -1,6 +1,7 @@
 #include "call/dispatch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/crc16.h"
 #include "base/hash.h"
@@ -444,14 +445,28 @@ static bool is_paused(const struct dispatcher *dispatcher, const struct session 
     return pause_applies(dispatcher->mono_ms, has_flag(session, command, CMD_WRITE | CMD_MAY_REPLICATE));
 }
 
-// EXEC that can't run: its error tells why the transaction is gone.
-static void abort_exec(struct dispatcher *dispatcher, struct session *session, struct reply *reply, size_t error_at) {
+// A redirection says where to go, and nothing else.
+static bool is_redirection(const char *error) {
+    static const char *const codes[] = {"-MOVED ", "-ASK ", "-CROSSSLOT ", "-CLUSTERDOWN ", "-TRYAGAIN "};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strncmp(error, codes[i], strlen(codes[i])) == 0) return true;
+    return false;
+}
+
+static void tell_why_aborted(struct reply *reply, size_t error_at) {
     struct buffer *out = reply->out;
+    buffer_string(out);
+    if (is_redirection(out->data + error_at)) return;
     size_t skip = strncmp(out->data + error_at, "-ERR ", 5) == 0 ? 5 : 1;
     char *reason = bytes_to_string(bytes_of(out->data + error_at + skip, out->size - error_at - skip - 2));
     out->size = error_at;
     reply_errorf(reply, "EXECABORT Transaction discarded because of: %s", reason);
     mem_free(reason);
+}
+
+// EXEC that can't run: its error tells why the transaction is gone.
+static void abort_exec(struct dispatcher *dispatcher, struct session *session, struct reply *reply, size_t error_at) {
+    tell_why_aborted(reply, error_at);
     session_empty_queue(session);
     watches_clear(session, dispatcher->keyspace, false);
 }

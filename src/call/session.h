@@ -66,7 +66,8 @@ struct session {
     bool close_after_reply;
 
     enum session_wait waiting;
-    uint64_t wait_number; // which deferred answer is awaited; see defer.h
+    uint64_t wait_number;  // of the last deferred answer that is awaited
+    unsigned wait_pending; // how many are: more than one only for commands that pipeline (CMD_PIPELINES)
     int64_t wait_since_ms, wait_until_ms; // monotonic; wait_until 0: for ever
     void (*wait_timed_out)(struct session *session); // writes the reply of a wait that ran out
     bool wait_can_be_unblocked; // CLIENT UNBLOCK may end it

@@ -313,14 +313,22 @@ static void park(struct connection *connection) {
     list_remove(&connection->ready);
     if (list_empty(&connection->parked)) worker->blocked++;
     enlist(&worker->parked, &connection->parked);
-    connection->held_back = true;
+}
+
+// While answers are awaited, only commands whose answers come in the same order may follow.
+static bool must_wait(const struct session *session, const struct command *command) {
+    if (session->waiting == WAIT_NOTHING) return false;
+    bool pipelines = session->last_command && session->last_command->flags & CMD_PIPELINES;
+    return session->waiting != WAIT_DEFERRED || !pipelines || !command || !(command->flags & CMD_PIPELINES);
 }
 
 static void execute(struct worker *worker, struct wave_item *item) {
     struct connection *connection = item->connection;
     struct session *session = &connection->session;
+    if (must_wait(session, item->prepared.command)) connection->held_back = true;
     if (connection->held_back || session->closing || session->close_after_reply) return;
     if (dispatch(&worker->dispatcher, session, &item->prepared) == DISPATCH_PARKED) {
+        connection->held_back = true;
         park(connection);
         return;
     }
@@ -385,7 +393,7 @@ static bool may_go_on(struct worker *worker, struct session *session) {
     case WAIT_DEFERRED: break;
     }
     if (!session->wait_until_ms || session->wait_until_ms > worker->dispatcher.mono_ms) return false;
-    session->wait_number++; // an answer that comes too late finds another number
+    session->wait_pending = 0; // an answer that comes too late is not expected any more
     session->wait_timed_out(session);
     mark_dirty(session->connection);
     return true;
@@ -419,16 +427,21 @@ struct answer {
     char resp[];
 };
 
+// Answers come in order, so the oldest of those that are pending is the one that may come now.
+static bool is_awaited(const struct session *session, uint64_t number) {
+    return session->waiting == WAIT_DEFERRED && session->wait_pending &&
+           number == session->wait_number - session->wait_pending + 1;
+}
+
 static void deliver_answer(void *argument) {
     struct answer *answer = argument;
     struct worker *worker = workers[answer->ticket.worker];
     struct connection *connection = find_connection(worker, answer->ticket.session);
-    if (connection && connection->session.waiting == WAIT_DEFERRED &&
-        connection->session.wait_number == answer->ticket.number) {
+    if (connection && is_awaited(&connection->session, answer->ticket.number)) {
         if (connection->session.reply_mode == REPLY_ON)
             buffer_append(&connection->session.output, answer->resp, answer->size);
         mark_dirty(connection);
-        unpark(connection);
+        if (--connection->session.wait_pending == 0) unpark(connection);
     }
     mem_free(answer);
 }
