@@ -25,6 +25,7 @@ uint64_t crc64(uint64_t crc, const void *data, size_t size) {
         memcpy(&word, at, 8);
         crc ^= word; // little-endian, as every machine that Shoal builds for
         uint64_t next = 0;
+#pragma GCC unroll 8
         for (int k = 0; k < 8; k++)
             next ^= slices[7 - k][crc >> (8 * k) & 0xff];
         crc = next;
