@@ -195,11 +195,12 @@ bool admin_forget(struct sim *sim) {
 // -- repairing
 // -------------------------------------------------------------------------------------------------------
 
-// Does `node` know `whom` by name, greetings aside?
+// Does `node` know `whom` by name, greetings aside, and where it lives? When both have moved at the same time
+// they may have lost each other for good.
 static bool knows(const struct node *node, const struct node *whom) {
     struct cluster_view_node seen;
-    return cluster_view_find(node->core, bytes_of(whom->id, CLUSTER_ID_SIZE), &seen) &&
-           !(seen.flags & CLUSTER_NODE_HANDSHAKE);
+    unsigned lost = CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR | CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL;
+    return cluster_view_find(node->core, bytes_of(whom->id, CLUSTER_ID_SIZE), &seen) && !(seen.flags & lost);
 }
 
 static void close_slots(struct sim *sim, struct node *node) {

@@ -12,10 +12,13 @@ enum { INDEX_SMALLEST = 16, INDEX_GAP = 0xffff };
 
 // FNV-1a: names are random already, and the same seed must give the same order everywhere.
 static uint32_t id_hash(const char *id) {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < CLUSTER_ID_SIZE; i++)
-        hash = (hash ^ (uint8_t)id[i]) * 16777619u;
-    return hash;
+    uint64_t hash = 0, word;
+    for (size_t i = 0; i < CLUSTER_ID_SIZE; i += sizeof(word)) {
+        memcpy(&word, id + i, sizeof(word));
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
+    return (uint32_t)hash;
 }
 
 static void index_put(struct cluster *cluster, const struct peer *peer) {
