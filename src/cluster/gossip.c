@@ -74,7 +74,10 @@ static void read_forgotten(struct cluster *cluster, const struct peer *sender,
 void extensions_read(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
     struct packet_extensions extensions;
     packet_extensions_read(packet, &extensions);
-    if (packet->message_flags[0] & PACKET_HAS_EXTENSIONS) sender->extensions = true;
+    bool more = packet->extensions == 0 || extensions.shard_id.size || extensions.human_nodename.size;
+    if ((packet->flags & FLAG_READS_EXTENSIONS) ||
+        ((packet->message_flags[0] & PACKET_HAS_EXTENSIONS) && more))
+        sender->extensions = true;
     read_name(cluster, &sender->hostname, extensions.hostname);
     read_name(cluster, &sender->human_nodename, extensions.human_nodename);
     if (extensions.shard_id.size && name_is_good(extensions.shard_id.data) &&

@@ -64,8 +64,8 @@ void slots_forget_moves(struct cluster *cluster, uint16_t index) {
     }
 }
 
-// The bitmap of where `index` stands in owner[]. Asked for with nearly every packet while slots change hands, so it takes 16
-// slots at a time where the machine can.
+// The bitmap of where `index` stands in owner[]. Asked for with nearly every packet while slots change hands,
+// so it takes 16 slots at a time where the machine can.
 static void collect(const uint16_t *owner, uint16_t index, uint8_t *bits) {
 #ifdef __SSE2__
     const __m128i wanted = _mm_set1_epi16((short)index);
@@ -142,7 +142,8 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
     uint8_t own[PACKET_SLOTS_SIZE]; // before the claims change it
     memcpy(own, slots_bitmap(cluster, sender), sizeof(own));
     for (unsigned byte = 0; byte < PACKET_SLOTS_SIZE; byte += sizeof(uint64_t)) {
-        uint64_t claimed = bits_at(slots, byte), owned = bits_at(own, byte), silent = bits_at(cluster->not_claimed, byte);
+        uint64_t claimed = bits_at(slots, byte), owned = bits_at(own, byte),
+                 silent = bits_at(cluster->not_claimed, byte);
         losses.claimed += (uint32_t)__builtin_popcountll(claimed);
         // It does not claim what we think is its: leave it there until somebody else claims it.
         silent = (silent & ~(owned & claimed)) | (owned & ~claimed);

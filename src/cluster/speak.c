@@ -42,7 +42,7 @@ static void fill_header(struct cluster *cluster, struct packet *packet, enum pac
     packet->port = config->port;
     packet->other_port = config->other_port;
     packet->bus_port = config->bus_port;
-    packet->flags = (uint16_t)((spoken->flags & ~CLUSTER_NODE_NOFAILOVER) |
+    packet->flags = (uint16_t)((spoken->flags & ~CLUSTER_NODE_NOFAILOVER) | FLAG_READS_EXTENSIONS |
                                (config->replica_no_failover ? CLUSTER_NODE_NOFAILOVER : 0));
     packet->current_epoch = spoken->current_epoch;
     packet->config_epoch = spoken->config_epoch;

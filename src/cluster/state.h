@@ -38,6 +38,10 @@ enum {
     SUSPICION_FANOUT_MAX = 32 // how many peers hear of a suspicion at once; the rest by gossip
 };
 
+// A flag on the wire besides those of enum cluster_node_flag: the sender reads all extensions of pings.
+// (Having sent a hostname does not say so: Redis 7.0 logs a warning for each other kind.)
+enum { FLAG_READS_EXTENSIONS = 1024 };
+
 enum link_state { LINK_NONE, LINK_CONNECTING, LINK_UP };
 
 // A primary says that a peer fails.
@@ -97,7 +101,8 @@ struct spoken {
     uint16_t flags;
     char primary[CLUSTER_ID_SIZE];
     uint8_t slots[PACKET_SLOTS_SIZE];
-    uint64_t slots_version; // `slots` are those of peer `slots_of` at this slots_version of the cluster, plus one; 0: of nobody
+    uint64_t slots_version; // `slots` are those of peer `slots_of` at this slots_version of the cluster, plus
+                            // one; 0: of nobody
     uint16_t slots_of;
 };
 
