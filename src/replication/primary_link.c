@@ -28,6 +28,7 @@ enum {
     RETRY_MAX_MS = 1000,
     ACKNOWLEDGE_MS = 1000,
     EOF_MARK_SIZE = 40,
+    READS_A_TURN = 16,   // after so many, the worker's other business has its turn
 };
 
 enum link_state {
@@ -49,6 +50,8 @@ static struct {
     uint16_t port;
     struct session session;
     bool session_open;
+    bool applying;      // a command of the stream runs: what it reads must stay
+    unsigned stream_db; // that the stream has selected: partial resynchronisation goes on in it
     struct buffer input;
     size_t parsed;
     struct resp_parser parser;
@@ -106,6 +109,7 @@ const char *link_state_name(void) {
 
 static void close_session(void) {
     if (!link.session_open) return;
+    link.stream_db = link.session.db;
     watches_clear(&link.session, replication.dispatcher->keyspace, false);
     session_close(&link.session);
     link.session_open = false;
@@ -125,6 +129,14 @@ static void set_up(bool up) {
     __atomic_store_n(&role.primary_link_up, up, __ATOMIC_RELAXED);
 }
 
+static void forget_stream(void) {
+    close_session();
+    buffer_free(&link.input);
+    resp_parser_free(&link.parser);
+    link.parsed = 0;
+}
+
+// Its caller may be a command of another worker, in exclusive mode, for which a command of the stream waits.
 static void disconnect(void) {
     if (link.source.fd >= 0) {
         loop_remove(replication.loop, &link.source);
@@ -132,12 +144,12 @@ static void disconnect(void) {
         link.source.fd = -1;
     }
     link.generation++;
-    close_session();
     close_file();
-    buffer_free(&link.input);
-    resp_parser_free(&link.parser);
-    link.parsed = 0;
     set_up(false);
+    if (link.applying)
+        link.session.closing = true; // apply() looks at the generation, and forgets the stream itself
+    else
+        forget_stream();
 }
 
 static void retry_later(void) {
@@ -287,6 +299,7 @@ static void begin_stream(void) {
     session_open(&link.session, (uint16_t)replication.dispatcher->worker, SESSION_PRIMARY);
     link.session_open = true;
     link.session.authenticated = true;
+    link.session.db = link.stream_db;
     link.session.fd = link.source.fd;
     snprintf(link.session.address, sizeof link.session.address, "%.100s:%u", link.host, link.port);
     link.parsed = 0;
@@ -332,12 +345,17 @@ struct loaded_message {
     struct snapshot_loaded loaded;
 };
 
+// Does the link still wait for the load that began under this generation?
+static bool is_loading(unsigned generation) {
+    return generation == link.generation && link.state == LINK_LOADING;
+}
+
 // On worker 0: the loader has ended.
 static void loaded(void *argument) {
     struct loaded_message *message = argument;
     struct dispatcher *dispatcher = replication.dispatcher;
-    bool ours = message->generation == link.generation && link.state == LINK_LOADING;
     dispatch_begin_exclusive(dispatcher);
+    bool ours = is_loading(message->generation);
     slot_lock_add_threads(dispatcher->keyspace, -1);
     role.loading = false;
     if (ours && message->loaded.ok) {
@@ -346,8 +364,10 @@ static void loaded(void *argument) {
         replication.names.second_offset = -1;
         replicas_break_all(); // what they have is another history
         journal_activate(replication.journal, (uint64_t)link.offset);
+        link.stream_db = 0; // the primary selects anew after a snapshot
     }
     dispatch_end_exclusive(dispatcher);
+    ours = ours && is_loading(message->generation); // another's role change may have come right behind us
     if (ours && message->loaded.ok) {
         log_write(LOG_NOTICE, "PRIMARY <-> REPLICA sync: Finished with success (%" PRIu64 " keys)", message->loaded.keys);
         char path[PATH_ROOM];
@@ -381,8 +401,16 @@ static bool begin_load(void) {
         return false;
     }
     log_write(LOG_NOTICE, "PRIMARY <-> REPLICA sync: Flushing old data, loading DB in memory");
+    unsigned generation = link.generation;
     dispatch_begin_exclusive(dispatcher);
+    if (link.generation != generation) { // the role changed while we waited
+        dispatch_end_exclusive(dispatcher);
+        file_remove(link.file_path);
+        return true;
+    }
+    link.state = LINK_LOADING;
     role.loading = true;
+    replicas_break_all(); // their history ends here
     journal_deactivate(replication.journal);
     for (unsigned db = 0; db < keyspace_databases(dispatcher->keyspace); db++) {
         keyspace_touched_all(dispatcher->keyspace, db);
@@ -391,8 +419,7 @@ static bool begin_load(void) {
     slot_lock_add_threads(dispatcher->keyspace, 1);
     dispatch_end_exclusive(dispatcher);
     struct loaded_message *message = mem_calloc(1, sizeof *message);
-    message->generation = link.generation;
-    link.state = LINK_LOADING;
+    message->generation = generation;
     snapshot_load_start(dispatcher->keyspace, link.file_path, true, load_ended, message);
     return true;
 }
@@ -502,8 +529,14 @@ static bool apply(void) {
         dispatcher->ticks = ticks_now();
         for (unsigned i = 0; i < filled; i++) {
             acknowledge |= is_request_for_acknowledgement(&link.wave[i].parsed);
+            link.applying = true;
             dispatch(dispatcher, &link.session, &link.wave[i]);
-            if (link.generation != generation) return true; // the role changed meanwhile
+            link.applying = false;
+            if (link.generation != generation) {
+                forget_stream(); // the role changed meanwhile
+                return true;
+            }
+            if (link.session.closing) return false; // CLIENT KILL: what was not applied comes again
         }
         link.session.output.size = 0;
     }
@@ -546,9 +579,18 @@ static bool connected(void) {
     return send_bytes(BYTES("*1\r\n$4\r\nPING\r\n"));
 }
 
-// Reads and digests until the socket is empty. While a snapshot loads, the stream waits in the socket.
+static void read_on(void *argument) {
+    if ((uintptr_t)argument == link.generation && link.source.fd >= 0) link.source.ready(&link.source, POLLER_READ);
+}
+
+// Reads and digests until the socket is empty, or it is others' turn. While a snapshot loads, the stream waits in the
+// socket.
 static bool read_all(void) {
-    while (link.state != LINK_LOADING && link.source.fd >= 0) {
+    for (int i = 0; link.state != LINK_LOADING && link.source.fd >= 0; i++) {
+        if (i == READS_A_TURN) {
+            loop_post(replication.loop, read_on, (void *)(uintptr_t)link.generation);
+            return true;
+        }
         buffer_reserve(&link.input, READ_ROOM);
         unsigned generation = link.generation;
         ssize_t got = socket_read(link.source.fd, link.input.data + link.input.size, READ_ROOM);
@@ -594,6 +636,10 @@ void link_cron(int64_t mono_ms) {
     if (link.state == LINK_NONE) return;
     if (link.state == LINK_WAITING) {
         if (mono_ms >= link.retry_at_ms && !role.loading) connect_now();
+        return;
+    }
+    if (link.session_open && link.session.closing) {
+        retry_later();
         return;
     }
     if (link.state == LINK_LOADING) {

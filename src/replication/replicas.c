@@ -43,6 +43,7 @@ struct replica *replica_of(struct session *session) {
 }
 
 void replication_closing(struct session *session) {
+    if (session->waiting == WAIT_DEFERRED) wait_forget(session->id);
     struct replica *replica = session->replica;
     if (!replica) return;
     if (state_of(replica) > REPLICA_SHAKING_HANDS)
@@ -77,6 +78,7 @@ static bool try_continue(struct call *call, struct replica *replica, struct byte
     if (!can_continue(id, offset)) return false;
     replica->follower = journal_follow(replication.journal, (uint64_t)offset - 1);
     if (!replica->follower) return false;
+    journal_forget_db(replication.journal); // it may have forgotten which database the stream is in
     if (replica->understands_psync2)
         buffer_appendf(call->reply->out, "+CONTINUE %s\r\n", replication.names.id);
     else
@@ -94,7 +96,8 @@ static bool try_continue(struct call *call, struct replica *replica, struct byte
 static bool join_snapshot(struct replica *replica) {
     replica->follower = journal_follow(replication.journal, snapshot_offset);
     if (!replica->follower) return false;
-    buffer_appendf(&replica->session->output, "+FULLRESYNC %s %" PRIu64 "\r\n", replication.names.id, snapshot_offset);
+    if (!replica->plain)
+        buffer_appendf(&replica->session->output, "+FULLRESYNC %s %" PRIu64 "\r\n", replication.names.id, snapshot_offset);
     set_state(replica, REPLICA_WAITS_FOR_FILE);
     return true;
 }
@@ -135,6 +138,11 @@ void replica_sync(struct call *call, struct replica *replica, struct bytes id, i
     start_full_sync(replica);
 }
 
+void replica_sync_plain(struct call *call, struct replica *replica) {
+    replica->plain = true;
+    replica_sync(call, replica, BYTES("?"), -1);
+}
+
 void replication_snapshot_ended(bool ok) {
     snapshot_taken = false;
     lock_acquire(&replication.replicas_lock);
@@ -170,7 +178,8 @@ static void fill_chunk(struct replica *replica) {
     replica->file = -1;
     buffer_free(&replica->chunk);
     atomic_store(&replica->heard_ms, clock_mono_ms());
-    set_state(replica, got < 0 ? REPLICA_BROKEN : REPLICA_FOLLOWS);
+    int receiving = REPLICA_RECEIVES_FILE; // else it was broken meanwhile, and stays so
+    atomic_compare_exchange_strong(&replica->state, &receiving, got < 0 ? REPLICA_BROKEN : REPLICA_FOLLOWS);
     if (got == 0) log_write(LOG_NOTICE, "Synchronization with replica %s:%u succeeded", replica->address, replica->listening_port);
 }
 
@@ -191,7 +200,10 @@ struct bytes replication_peek(struct session *session) {
         if (replica->chunk_sent == replica->chunk.size) fill_chunk(replica);
         if (replica->file >= 0)
             return bytes_of(replica->chunk.data + replica->chunk_sent, replica->chunk.size - replica->chunk_sent);
-        if (state_of(replica) != REPLICA_FOLLOWS) break;
+        if (state_of(replica) != REPLICA_FOLLOWS) {
+            session->close_after_reply = true;
+            break;
+        }
         return journal_peek(replication.journal, replica->follower, PEEK_MAX);
     case REPLICA_FOLLOWS: return journal_peek(replication.journal, replica->follower, PEEK_MAX);
     default: break;
@@ -253,7 +265,7 @@ void replicas_break_all(void) {
 }
 
 static bool is_lost(const struct replica *replica, int64_t mono_ms) {
-    return state_of(replica) == REPLICA_FOLLOWS &&
+    return state_of(replica) == REPLICA_FOLLOWS && !replica->plain &&
            mono_ms - atomic_load(&replica->heard_ms) > 1000 * (int64_t)replication_settings.timeout_seconds;
 }
 

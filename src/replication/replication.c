@@ -89,9 +89,13 @@ static void give_up_backlog(int64_t mono_ms) {
     }
     if (mono_ms - replication.no_replicas_since_ms < 1000 * (int64_t)replication_settings.backlog_ttl_seconds) return;
     dispatch_begin_exclusive(replication.dispatcher);
-    replication_change_id();
-    journal_deactivate(replication.journal);
+    bool still = !replication_replicas() && !role.replica; // one may have come while we waited
+    if (still) {
+        replication_change_id();
+        journal_deactivate(replication.journal);
+    }
     dispatch_end_exclusive(replication.dispatcher);
+    if (!still) return;
     log_write(LOG_NOTICE, "Replication backlog freed after %u seconds without connected replicas.",
               replication_settings.backlog_ttl_seconds);
 }

@@ -76,9 +76,10 @@ static void psync(struct call *call) {
     replica_sync(call, replica_of(call->session), call->argv[1], offset);
 }
 
-// The old handshake: no id, no going on; the snapshot follows without a FULLRESYNC line.
+// The old handshake: no id, no going on; `redis-cli --rdb` still speaks it.
 static void sync_command(struct call *call) {
-    reply_error(call->reply, "ERR SYNC is not served here: replicas must speak PSYNC (Redis 2.8 and later do)");
+    if (call->in_exec || call->session->kind != SESSION_NORMAL) return;
+    replica_sync_plain(call, replica_of(call->session));
 }
 
 // A replica tells how far it has come; a client that is none is not answered either.
@@ -108,7 +109,15 @@ static bool set_option(struct call *call, struct replica *replica, struct bytes 
     } else if (bytes_is(option, "capa")) {
         if (bytes_is(value, "eof")) replica->understands_eof = true;
         if (bytes_is(value, "psync2")) replica->understands_psync2 = true;
-    } else if (!bytes_is(option, "version") && !bytes_is(option, "rdb-only") && !bytes_is(option, "rdb-filter-only")) {
+    } else if (bytes_is(option, "rdb-only")) {
+        int64_t on;
+        if (!call_integer(call, value, &on)) return false;
+        if (on < 0 || on > 1) {
+            reply_error(call->reply, "ERR value is out of range, value must between 0 and 1");
+            return false;
+        }
+        replica->rdb_only = on;
+    } else if (!bytes_is(option, "version")) {
         int shown = option.size > 128 ? 128 : (int)option.size;
         reply_errorf(call->reply, "ERR Unrecognized REPLCONF option: %.*s", shown, option.data);
         return false;
@@ -148,6 +157,7 @@ const struct command replication_commands[] = {
      .run = role_command,
      .arity = 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST,
+     .admission = ADMIT_EXCLUSIVE, // the link is worker 0's, the replicas' addresses their workers'
      .categories = CAT_ADMIN | CAT_DANGEROUS},
     {.name = "psync",
      .run = psync,
@@ -157,7 +167,8 @@ const struct command replication_commands[] = {
     {.name = "sync",
      .run = sync_command,
      .arity = 1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_NO_ASYNC_LOADING},
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_NO_ASYNC_LOADING,
+     .admission = ADMIT_EXCLUSIVE},
     {.name = "replconf",
      .run = replconf,
      .arity = -1,

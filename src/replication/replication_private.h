@@ -32,6 +32,8 @@ struct replica {
     char address[128];
     unsigned listening_port;
     bool understands_eof, understands_psync2;
+    bool rdb_only; // it wants the snapshot and nothing after it
+    bool plain; // it said SYNC: the snapshot comes without a line before it, and it acknowledges nothing
     struct journal_follower *follower;
     int file; // of the snapshot, -1
     bool header_made, keepalive;
@@ -66,6 +68,7 @@ void replication_new_id(void); // the present id becomes the second
 
 // replicas.c
 struct replica *replica_of(struct session *session); // made at its first REPLCONF or PSYNC
+void replica_sync_plain(struct call *call, struct replica *replica);
 void replica_sync(struct call *call, struct replica *replica, struct bytes id, int64_t offset);
 void replicas_cron(int64_t mono_ms);
 void replicas_break_all(void); // exclusive mode
@@ -76,6 +79,7 @@ const char *replica_state_name(const struct replica *replica);
 // wait.c
 void wait_command(struct call *call);
 void wait_check(void); // a replica has acknowledged more
+void wait_forget(uint64_t session_id); // a client that may wait is gone
 
 // primary_link.c
 void link_follow(const char *host, uint16_t port);

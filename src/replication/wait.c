@@ -17,6 +17,7 @@ struct waiter {
 
 static struct lock waiters_lock; // guards the list
 static struct list_node waiters = {&waiters, &waiters};
+static _Atomic unsigned waiter_count; // read without the lock, since nearly always nobody waits
 
 static void timed_out(struct session *session) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
@@ -60,13 +61,31 @@ void wait_command(struct call *call) {
     call->session->wait_can_be_unblocked = true;
     lock_acquire(&waiters_lock);
     list_append(&waiters, &waiter->node);
+    waiter_count++;
     lock_release(&waiters_lock);
     if (journal_active(replication.journal)) ask_for_acknowledgements(call);
     wait_check(); // the acknowledgement may have come before the waiter was in the list
 }
 
+// Needs the lock.
+static void drop(struct waiter *waiter) {
+    list_remove(&waiter->node);
+    mem_free(waiter);
+    waiter_count--;
+}
+
+void wait_forget(uint64_t session_id) {
+    if (waiter_count == 0) return;
+    lock_acquire(&waiters_lock);
+    LIST_EACH(node, &waiters) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        if (waiter->ticket.session == session_id) drop(waiter);
+    }
+    lock_release(&waiters_lock);
+}
+
 void wait_check(void) {
-    if (list_empty(&waiters)) return;
+    if (waiter_count == 0) return;
     int64_t now = clock_mono_ms();
     lock_acquire(&waiters_lock);
     LIST_EACH(node, &waiters) {
@@ -77,8 +96,7 @@ void wait_check(void) {
         char text[32];
         int size = snprintf(text, sizeof text, ":%u\r\n", count);
         if (enough) call_answer(waiter->ticket, bytes_of(text, (size_t)size));
-        list_remove(&waiter->node);
-        mem_free(waiter);
+        drop(waiter);
     }
     lock_release(&waiters_lock);
 }
