@@ -18,6 +18,8 @@ enum {
     KEYS_MOST = 128,
     MIGRATE_SLOW_US = 20000, // on average: then fewer keys at a time
     MIGRATE_FAST_US = 4000,  // then more
+    RETRY_PAUSE_MS = 100,    // after a passing error
+    RETRY_GIVE_UP_MS = 15000,
 };
 
 // One slot of a batch.
@@ -36,6 +38,7 @@ struct batch {
     struct open_slot slots[BATCH_SLOTS];
     size_t count;
     size_t keys_at_once;
+    int64_t trouble_since_ms; // when the passing errors began that still go on; 0: there are none
 };
 
 // ---- SETSLOT for a whole batch at a node ----
@@ -145,6 +148,22 @@ static void say_migrate_failed(const struct batch *batch, const struct open_slot
                "place.\n");
 }
 
+// Errors that go away when the nodes have had a moment.
+static bool is_passing(struct bytes error) {
+    static const char *const codes[] = {"CLUSTERDOWN ", "TRYAGAIN ", "LOADING ", "MASTERDOWN "};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (error.size > strlen(codes[i]) && memcmp(error.data, codes[i], strlen(codes[i])) == 0) return true;
+    return false;
+}
+
+// Should the MIGRATE that answered this error be tried again? Not for ever.
+static bool is_worth_retrying(struct batch *batch, struct bytes error) {
+    if (!is_passing(error)) return false;
+    int64_t now = clock_mono_ms();
+    if (!batch->trouble_since_ms) batch->trouble_since_ms = now;
+    return now - batch->trouble_since_ms < RETRY_GIVE_UP_MS;
+}
+
 // Reads the answer to one MIGRATE; false when the source does not answer.
 static bool read_migrate(struct batch *batch, struct open_slot *open) {
     const struct reply *reply = connection_read(batch->source->connection);
@@ -152,11 +171,13 @@ static bool read_migrate(struct batch *batch, struct open_slot *open) {
         say_migrate_failed(batch, open, bytes_from_string(connection_error(batch->source->connection)));
         return false;
     }
+    if (reply->type == REPLY_ERROR && is_worth_retrying(batch, reply->text)) return true;
     open->failed = reply->type == REPLY_ERROR;
     if (open->failed) {
         say_migrate_failed(batch, open, reply->text);
         return true;
     }
+    batch->trouble_since_ms = 0;
     open->keys += open->asked;
     batch->mover->progress.keys_moved += open->asked;
     return true;
@@ -201,7 +222,10 @@ static bool move_keys(struct batch *batch) {
         int64_t started = clock_mono_us();
         if (!migrate_wave(batch, &sent)) return false;
         if (!sent) return true;
-        adapt(batch, sent, clock_mono_us() - started);
+        if (batch->trouble_since_ms)
+            clock_sleep_us(RETRY_PAUSE_MS * 1000);
+        else
+            adapt(batch, sent, clock_mono_us() - started);
         batch->mover->listener(batch->mover->context, &batch->mover->progress, NULL, NULL, 0);
     }
 }
