@@ -7,7 +7,11 @@
 #include "base/numbers.h"
 #include "base/words.h"
 
-enum { BATCH_ARGUMENTS = 1024 };
+enum {
+    BATCH_ARGUMENTS = 1024,
+    BATCH_KEPT = 64 * 1024, // room for more arguments than this is not kept
+    LENGTH_DIGITS_MAX = 18, // of a count or a size: more can't be within any limit
+};
 
 // An argument of a command that has come in part, as an offset from the command's start.
 struct resp_piece {
@@ -24,6 +28,14 @@ void resp_batch_init(struct resp_batch *batch) {
 void resp_batch_free(struct resp_batch *batch) {
     mem_free(batch->arguments);
     *batch = (struct resp_batch){0};
+}
+
+void resp_batch_reset(struct resp_batch *batch) {
+    batch->used = 0;
+    if (__builtin_expect(batch->capacity > BATCH_KEPT, 0)) {
+        resp_batch_free(batch);
+        resp_batch_init(batch);
+    }
 }
 
 static void free_words(struct resp_parser *parser) {
@@ -49,11 +61,12 @@ static enum line_result read_length(const char **at, const char *end, int64_t *v
     p += negative;
     const char *digits = p;
     while (p < end && (unsigned)(*p - '0') <= 9) {
-        if (p - digits > 17) return LINE_BAD;
+        if (p - digits == LENGTH_DIGITS_MAX) return LINE_BAD;
         number = number * 10 + (*p++ - '0');
     }
     if (p == end) return LINE_MORE;
     if (*p != '\r' || p == digits) return LINE_BAD;
+    if (*digits == '0' && (negative || p - digits > 1)) return LINE_BAD; // it is passed on to replicas as it came
     if (p + 1 == end) return LINE_MORE;
     *value = negative ? -number : number;
     *at = p + 2; // whatever byte follows \r ends the line, as Redis has it
@@ -90,22 +103,32 @@ static enum resp_result parse_inline(struct resp_parser *parser, struct bytes in
     return RESP_COMMAND;
 }
 
-// Room in the batch for `count` arguments; NULL when other commands must leave it first.
-static struct bytes *batch_room(struct resp_batch *batch, size_t count) {
-    if (batch->capacity - batch->used < count) {
-        if (batch->used) return NULL;
-        batch->capacity = count;
-        batch->arguments = mem_realloc(batch->arguments, count * sizeof *batch->arguments);
-    }
-    return batch->arguments + batch->used;
+static void resize_batch(struct resp_batch *batch, size_t capacity) {
+    batch->arguments = mem_realloc(batch->arguments, capacity * sizeof *batch->arguments);
+    batch->capacity = capacity;
+}
+
+// May a command of `count` arguments go into the batch? Not when others must leave it first. One that is larger than
+// the batch has it for itself, and widens it as its arguments come: their announced number may be a lie.
+static bool batch_admits(struct resp_batch *batch, size_t count) {
+    if (batch->capacity - batch->used >= count) return true;
+    return batch->used == 0;
+}
+
+// The place of argument number `index` of the command that is being parsed.
+static inline struct bytes *argument_place(struct resp_batch *batch, size_t index) {
+    size_t needed = batch->used + index + 1;
+    if (__builtin_expect(needed > batch->capacity, 0))
+        resize_batch(batch, needed > 2 * batch->capacity ? needed : 2 * batch->capacity);
+    return &batch->arguments[batch->used + index];
 }
 
 // Remembers how far a command has come, in offsets, since the input may move.
 static void save_progress(struct resp_parser *parser, const char *start, const struct bytes *arguments,
                           uint32_t parsed, size_t position) {
     if (parser->saved_capacity < parsed) {
-        parser->saved_capacity = parsed;
-        parser->saved = mem_realloc(parser->saved, parsed * sizeof *parser->saved);
+        parser->saved_capacity = parsed > 2 * parser->saved_capacity ? parsed : 2 * parser->saved_capacity;
+        parser->saved = mem_realloc(parser->saved, parser->saved_capacity * sizeof *parser->saved);
     }
     for (uint32_t i = parser->parsed; i < parsed; i++)
         parser->saved[i] = (struct resp_piece){(size_t)(arguments[i].data - start), arguments[i].size};
@@ -113,7 +136,7 @@ static void save_progress(struct resp_parser *parser, const char *start, const s
     parser->position = position;
 }
 
-static void forget_progress(struct resp_parser *parser) {
+void resp_parser_restart(struct resp_parser *parser) {
     parser->arguments = parser->parsed = 0;
     parser->position = 0;
     if (parser->saved) {
@@ -190,23 +213,24 @@ enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch
         enum resp_result result = read_count(parser, input, limits, &at, wanted, error);
         if (result != RESP_COMMAND) return result;
     }
-    struct bytes *arguments = batch_room(batch, parser->arguments);
-    if (!arguments) {
-        forget_progress(parser);
+    if (!batch_admits(batch, parser->arguments)) {
+        resp_parser_restart(parser);
         return RESP_BATCH_FULL;
     }
     uint32_t count = parser->arguments, parsed = parser->parsed;
-    for (uint32_t i = 0; i < parsed; i++)
-        arguments[i] = bytes_of(input.data + parser->saved[i].offset, parser->saved[i].size);
     for (; parsed < count; parsed++) {
-        enum resp_result result = read_bulk(&at, end, limits, &arguments[parsed], wanted, error);
+        enum resp_result result = read_bulk(&at, end, limits, argument_place(batch, parsed), wanted, error);
         if (result == RESP_COMMAND) continue;
-        if (result == RESP_MORE) save_progress(parser, input.data, arguments, parsed, (size_t)(at - input.data));
+        if (result == RESP_MORE)
+            save_progress(parser, input.data, batch->arguments + batch->used, parsed, (size_t)(at - input.data));
         return result;
     }
+    struct bytes *arguments = batch->arguments + batch->used;
+    for (uint32_t i = 0; i < parser->parsed; i++)
+        arguments[i] = bytes_of(input.data + parser->saved[i].offset, parser->saved[i].size);
     batch->used += count;
     *used = (size_t)(at - input.data);
     *command = (struct resp_command){.argv = arguments, .argc = (int)count, .raw = bytes_of(input.data, *used)};
-    forget_progress(parser);
+    resp_parser_restart(parser);
     return RESP_COMMAND;
 }

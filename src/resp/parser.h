@@ -50,9 +50,8 @@ struct resp_batch {
 void resp_batch_init(struct resp_batch *batch);
 void resp_batch_free(struct resp_batch *batch);
 
-static inline void resp_batch_reset(struct resp_batch *batch) {
-    batch->used = 0;
-}
+// Empties it: its commands are executed. A batch that a huge command has widened is given back.
+void resp_batch_reset(struct resp_batch *batch);
 
 // What is known of a command that has come in part. All zero at the start of each connection.
 struct resp_parser {
@@ -65,6 +64,9 @@ struct resp_parser {
 };
 
 void resp_parser_free(struct resp_parser *parser);
+
+// Forgets the command that has come in part: the next call begins with its first byte, or elsewhere.
+void resp_parser_restart(struct resp_parser *parser);
 
 // Tries to take one command from the front of `input`.
 // RESP_COMMAND: *command is valid until the batch is reset (an inline one: until the next call with this parser, so
