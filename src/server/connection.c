@@ -33,7 +33,9 @@ enum read_result connection_read(struct connection *connection, uint64_t limit, 
     input->size += (size_t)got;
     *count = (size_t)got;
     connection->readable = (size_t)got == room; // a short read has emptied the socket
-    return limit && input->size > limit ? READ_OVER_LIMIT : READ_SOME;
+    // What a transaction has queued is input that waits, too.
+    size_t waiting = input->size - connection->executed + connection->session.transaction.memory;
+    return limit && waiting > limit ? READ_OVER_LIMIT : READ_SOME;
 }
 
 void connection_compact(struct connection *connection) {
@@ -41,7 +43,9 @@ void connection_compact(struct connection *connection) {
     if (connection->executed == input->size) {
         input->size = 0;
         if (input->capacity > KEEP_CAPACITY) buffer_free(input);
-    } else if (connection->executed) {
+    } else if (connection->executed < input->size - connection->executed) {
+        return; // moved once it is worth it, else a long pipeline is moved again and again
+    } else {
         buffer_drop_front(input, connection->executed);
     }
     connection->parsed -= connection->executed;

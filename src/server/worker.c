@@ -24,6 +24,7 @@ enum {
     IDS = 1024,             // chains of the index by session id
     REPLICA_CHUNK = 256 * 1024, // bytes sent to a replica in one turn, at most
     CRON_PERIOD_US = 100 * 1000,
+    PARKED_WAIT_MS = 60 * 1000, // a worker with waiting clients looks at them at least this often
     BUFFER_IDLE_MS = 2000,  // an empty input buffer is given back after this
 };
 
@@ -107,6 +108,16 @@ static void enlist(struct list_node *list, struct list_node *node) {
     if (list_empty(node)) list_append(list, node);
 }
 
+// Moves all of `from` to the new list `to`.
+static void move_list(struct list_node *to, struct list_node *from) {
+    list_init(to);
+    while (!list_empty(from)) {
+        struct list_node *node = from->next;
+        list_remove(node);
+        list_append(to, node);
+    }
+}
+
 static void mark_dirty(struct connection *connection) {
     enlist(&connection->worker->dirty, &connection->dirty);
 }
@@ -125,6 +136,7 @@ static void close_connection(struct connection *connection) {
     list_remove(&connection->ready);
     list_remove(&connection->dirty);
     list_remove(&connection->hungry);
+    if (!list_empty(&connection->parked)) worker->blocked--;
     list_remove(&connection->parked);
     list_remove(&connection->all);
     list_append(&worker->dead, &connection->all); // the wave may still name it; freed at the end of the turn
@@ -225,7 +237,6 @@ static void adopt(void *argument) {
     struct connection **chain = chain_of(worker, session->id);
     connection->next_by_id = *chain;
     *chain = connection;
-    worker->clients++;
     worker->network.connections++;
     if (loop_add(worker->loop, &connection->source) != 0) close_connection(connection);
     mem_free(adoption);
@@ -235,6 +246,7 @@ void workers_adopt(int fd, bool unix_socket) {
     struct adoption *adoption = mem_alloc(sizeof *adoption);
     *adoption = (struct adoption){workers[next_adopter], fd, unix_socket};
     next_adopter = (next_adopter + 1) % worker_total;
+    adoption->worker->clients++; // counted before it arrives there: maxclients must hold
     if (adoption->worker->index == 0)
         adopt(adoption);
     else
@@ -297,6 +309,10 @@ static unsigned fill_wave(struct worker *worker) {
     resp_batch_reset(&worker->batch);
     LIST_EACH(node, &worker->ready) {
         struct connection *connection = LIST_ENTRY(node, struct connection, ready);
+        if (connection->session.close_after_reply) { // what it sent after its last command is not looked at
+            list_remove(node);
+            continue;
+        }
         unsigned before = filled;
         bool more = parse_some(worker, connection, &filled);
         if (!more) list_remove(&connection->ready);
@@ -343,12 +359,12 @@ static void end_wave(struct worker *worker, unsigned filled) {
         struct connection *connection = worker->wave[i].connection;
         if (i + 1 < filled && worker->wave[i + 1].connection == connection) continue;
         if (connection->session.closing) continue;
-        if (connection->executed < connection->parsed) connection->parsed = connection->executed;
+        if (connection->executed < connection->parsed || connection->held_back) {
+            connection->parsed = connection->executed;
+            resp_parser_restart(&connection->parser);
+        }
         if (connection->held_back) {
             connection->protocol_error = NULL; // it will be found again
-            memset(&connection->parser.arguments, 0, sizeof connection->parser.arguments);
-            connection->parser.parsed = 0;
-            connection->parser.position = 0;
         } else if (connection->protocol_error) {
             fail_protocol(connection);
         }
@@ -415,7 +431,8 @@ static int64_t parked_bound_us(struct worker *worker) {
         if (session->waiting == WAIT_PAUSED) until = pause_until(now, true);
         if (session->waiting == WAIT_SLOT) until = now + 10; // a wake normally comes earlier
         if (!until) continue;
-        int64_t left = until > now ? (until - now) * 1000 : 0;
+        int64_t left = until > now ? until - now : 0;
+        left = left > PARKED_WAIT_MS ? PARKED_WAIT_MS * 1000ll : left * 1000;
         if (bound < 0 || left < bound) bound = left;
     }
     return bound;
@@ -535,12 +552,7 @@ static void flush(struct connection *connection) {
 
 static void flush_all(struct worker *worker) {
     struct list_node now;
-    list_init(&now);
-    while (!list_empty(&worker->dirty)) { // taken out first: a replica puts itself back
-        struct list_node *node = worker->dirty.next;
-        list_remove(node);
-        list_append(&now, node);
-    }
+    move_list(&now, &worker->dirty); // taken out first: a replica puts itself back
     while (!list_empty(&now))
         flush(LIST_ENTRY(now.next, struct connection, dirty));
 }
@@ -625,10 +637,12 @@ static void turn(struct worker *worker) {
     bool must_go_on = !list_empty(&worker->hungry) || !list_empty(&worker->dirty) || !list_empty(&worker->ready);
     if (must_go_on) wait_us = 0;
     else if (!list_empty(&worker->parked)) wait_us = parked_bound_us(worker);
+    struct list_node hungry;
+    move_list(&hungry, &worker->hungry);
     loop_turn(worker->loop, wait_us, waited, worker);
-    if (!list_empty(&worker->hungry))
-        LIST_EACH(node, &worker->hungry)
-            read_connection(LIST_ENTRY(node, struct connection, hungry));
+    // Only those of former turns: what others sent before they hung up is executed first.
+    while (!list_empty(&hungry))
+        read_connection(LIST_ENTRY(hungry.next, struct connection, hungry));
     if (!list_empty(&worker->parked)) wake_parked(worker);
     run_ready(worker);
     follow_journal(worker);
