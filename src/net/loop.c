@@ -7,7 +7,10 @@
 #include "os/clock.h"
 #include "os/lock.h"
 
-enum { EVENTS_A_TURN = 256 };
+enum { EVENTS_A_TURN = 256, FULL_WAIT_US = 100, FULL_WAITS_MAX = 1000 };
+
+// The loop whose turn this thread is in.
+static _Thread_local struct loop *current;
 
 struct message {
     void (*run)(void *argument);
@@ -69,10 +72,11 @@ void loop_timer_cancel(struct timer *timer) {
 
 void loop_post(struct loop *loop, void (*run)(void *argument), void *argument) {
     lock_acquire(&loop->posts_lock);
-    while (loop->post_count >= LOOP_POSTS_MAX) {
+    // Not for ever: the loop may itself wait for its poster (for room in its queue, or at the gate).
+    for (int i = 0; loop->post_count >= LOOP_POSTS_MAX && loop != current && i < FULL_WAITS_MAX; i++) {
         lock_release(&loop->posts_lock);
         poller_wake(loop->poller);
-        clock_sleep_us(100);
+        clock_sleep_us(FULL_WAIT_US);
         lock_acquire(&loop->posts_lock);
     }
     if (loop->post_count == loop->post_capacity) {
@@ -134,6 +138,7 @@ static void run_timers(struct loop *loop) {
 }
 
 void loop_turn(struct loop *loop, int64_t wait_us, void (*waited)(void *context), void *context) {
+    current = loop;
     wait_us = bound_by_timers(loop, wait_us);
     if (atomic_load_explicit(&loop->posted, memory_order_acquire)) wait_us = 0;
     loop->event_next = 0;

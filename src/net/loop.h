@@ -41,7 +41,8 @@ static inline void timer_init(struct timer *timer, void (*run)(struct timer *tim
 }
 
 // A message to the loop's thread: run(argument) is called in the order of posting. Thread: any. The queue holds
-// LOOP_POSTS_MAX messages; a poster waits while it is full (a loop's own thread never does: it runs them first).
+// LOOP_POSTS_MAX messages; a poster waits while it is full, for a tenth of a second at most, so that no two threads wait
+// for each other (a loop's own thread never does).
 enum { LOOP_POSTS_MAX = 65536 };
 void loop_post(struct loop *loop, void (*run)(void *argument), void *argument);
 void loop_wake(struct loop *loop);
