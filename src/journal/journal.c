@@ -125,7 +125,8 @@ static void trim(struct journal *journal) {
         if (offset < keep) keep = offset;
     }
     for (unsigned i = 0; i < journal->writer_count; i++) {
-        uint64_t copying = atomic_load_explicit(&journal->writers[i].copying, memory_order_relaxed);
+        // Acquired: what that writer copied lies before its block is handed to another.
+        uint64_t copying = atomic_load_explicit(&journal->writers[i].copying, memory_order_acquire);
         if (copying < keep) keep = copying;
     }
     while (journal->first < journal->after && (journal->first + 1) * BLOCK_SIZE <= keep)
@@ -189,7 +190,7 @@ uint64_t journal_append(struct journal *journal, unsigned writer, int db, struct
     copy_in(journal, offset, select, true);
     bool later = effect.size > COPY_LOCKED_MAX;
     if (later)
-        atomic_store_explicit(&journal->writers[writer].copying, offset + select.size, memory_order_relaxed);
+        atomic_store_explicit(&journal->writers[writer].copying, offset + select.size, memory_order_release);
     else
         copy_in(journal, offset + select.size, effect, true);
     // Whoever sees this head also sees what was copied, or that this writer is copying.
@@ -272,9 +273,12 @@ struct bytes journal_peek(struct journal *journal, struct journal_follower *foll
     if (count > end - offset) count = (size_t)(end - offset);
     if (count > limit) count = limit;
     lock_acquire(&journal->lock);
-    char *block = *block_place(journal, offset / BLOCK_SIZE);
+    uint64_t number = offset / BLOCK_SIZE;
+    // A journal that was stopped or started anew has dropped what its former followers lack.
+    bool held = number >= journal->first && number < journal->after && offset >= journal->start;
+    char *block = held ? *block_place(journal, number) : NULL;
     lock_release(&journal->lock);
-    return bytes_of(block + within, count);
+    return block ? bytes_of(block + within, count) : (struct bytes){NULL, 0};
 }
 
 void journal_advance(struct journal *journal, struct journal_follower *follower, size_t count) {
