@@ -280,8 +280,10 @@ bool keyspace_remove(struct keyspace *keyspace, unsigned db, unsigned slot, uint
 
 void keyspace_prefetch_slot(const struct keyspace *keyspace, unsigned db, unsigned slot) {
     __builtin_prefetch(&keyspace->slots[slot]);
-    if (db != keyspace->swapped_zero && keyspace->databases[db].tables)
-        __builtin_prefetch(&keyspace->databases[db].tables[slot]);
+    if (__builtin_expect(db != keyspace->swapped_zero, 0)) {
+        const struct table *table = keyspace__table(keyspace, db, slot);
+        if (table) __builtin_prefetch(table);
+    }
 }
 
 // While other threads may change the slot, its table is looked at under its lock, or not at all when that is taken.

@@ -19,13 +19,13 @@ struct bucket;
 
 struct table {
     struct bucket *buckets; // 1 << bits of them, or NULL when empty
-    struct bucket *old;     // the smaller array that is being moved over, or NULL
+    struct bucket *old;     // the former array, smaller or larger, that is being emptied, or NULL
     uint32_t count;         // entries; read by others without the lock (relaxed)
     uint32_t expiring;      // those with an expiry; likewise
     uint32_t moved;         // buckets of `old` below this index are moved
     uint8_t bits;
     uint8_t old_bits;
-    uint16_t overflowing;   // overflow buckets now linked
+    uint32_t overflowing;   // overflow buckets now linked
 };
 
 // The place of the entry with this key, or NULL. The pointer inside may be replaced with table_place_set.
