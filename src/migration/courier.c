@@ -163,7 +163,7 @@ static void connect_error(struct job *job, int error) {
 static void carry(struct job *job) {
     for (int attempt = 0; attempt < 2; attempt++) {
         struct target target = {.fd = -1, .port = job->port, .db = -1};
-        bool cached = take_cached(job, &target);
+        bool cached = attempt == 0 && take_cached(job, &target);
         if (!cached) {
             snprintf(target.host, sizeof target.host, "%s", job->host);
             target.fd = socket_connect_wait(job->host, job->port, job->timeout_ms);
