@@ -201,7 +201,10 @@ void call_set_answer_sink(void (*sink)(struct call_ticket ticket, struct bytes r
     answer_sink = sink;
 }
 
+enum { HUNDRED_YEARS_S = 3155760000 }; // so that times computed from a timeout never overflow
+
 struct call_ticket call_defer(struct call *call, int64_t timeout_ms, void (*timed_out)(struct session *session)) {
+    if (timeout_ms > 1000 * (int64_t)HUNDRED_YEARS_S) timeout_ms = 1000 * (int64_t)HUNDRED_YEARS_S;
     struct session *session = call->session;
     int64_t now = call->dispatcher->mono_ms;
     session->waiting = WAIT_DEFERRED;

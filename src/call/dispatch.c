@@ -19,6 +19,7 @@ enum {
 };
 
 unsigned dispatch_monitors;
+bool dispatch_track_times;
 static struct dispatch_sinks sinks;
 static _Atomic uint64_t exclusive_count;
 static struct dispatch_counters counters[DISPATCHERS_MAX];
@@ -95,6 +96,8 @@ void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session
 struct admitted {
     uint16_t *slots;
     unsigned count, capacity;
+    unsigned keyed;      // of them, how many hold keys of the command: what it watches is not routed
+    uint16_t first_keyed;
     bool exclusive;
     bool bad_keys; // the arguments name fewer keys than they announce
     uint16_t room[SLOTS_ON_STACK];
@@ -180,9 +183,14 @@ static void work_out(struct admitted *admitted, const struct session *session, c
     } else if (names_keys(command)) {
         add_keys(admitted, command, prepared->parsed.argv, prepared->parsed.argc);
     }
-    if (__builtin_expect(!list_empty(&session->watches), 0) && ends_watches(command)) add_watched(admitted, session);
     if (__builtin_expect(session->transaction.open, 0) && is_run_by(command, "exec")) add_queue(admitted, session);
     sort_slots(admitted);
+    admitted->keyed = admitted->count;
+    if (admitted->count) admitted->first_keyed = admitted->slots[0];
+    if (__builtin_expect(!list_empty(&session->watches), 0) && ends_watches(command)) {
+        add_watched(admitted, session);
+        sort_slots(admitted);
+    }
 }
 
 static void let_in(struct dispatcher *dispatcher, struct admitted *admitted) {
@@ -273,7 +281,7 @@ static const char *check_writes(const struct session *session, const struct comm
                "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
                "Redis logs for details about the RDB error.";
     if (!role.replica && settings.min_replicas_to_write && settings.min_replicas_max_lag &&
-        role.good_replicas < settings.min_replicas_to_write)
+        __atomic_load_n(&role.good_replicas, __ATOMIC_RELAXED) < settings.min_replicas_to_write)
         return "NOREPLICAS Not enough good replicas to write.";
     if (role.replica && settings.replica_read_only) return "READONLY You can't write against a read only replica.";
     return NULL;
@@ -284,7 +292,7 @@ static const char *check_state(const struct session *session, const struct comma
     if (session->kind == SESSION_PRIMARY) return NULL;
     const char *error = check_writes(session, command);
     if (error) return error;
-    if (role.replica && !role.primary_link_up && !settings.replica_serve_stale_data && !(command->flags & CMD_STALE))
+    if (role.replica && !__atomic_load_n(&role.primary_link_up, __ATOMIC_RELAXED) && !settings.replica_serve_stale_data && !(command->flags & CMD_STALE))
         return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     if (role.loading && !(command->flags & CMD_LOADING)) return "LOADING Redis is loading the dataset in memory";
     return NULL;
@@ -292,8 +300,20 @@ static const char *check_state(const struct session *session, const struct comma
 
 // --- Running.
 
-static void count_error(struct dispatcher *dispatcher) {
+// An error was replied; its text stands at `at` in the output.
+static void count_error(struct dispatcher *dispatcher, const struct buffer *output, size_t at) {
     counters[dispatcher->worker].errors++;
+    if (!sinks.error || at >= output->size || output->data[at] != '-') return;
+    const char *code = output->data + at + 1;
+    unsigned size = 0;
+    while (code[size] != ' ' && code[size] != '\r') // the line's end is there
+        size++;
+    sinks.error(code, size);
+}
+
+static void count_time(struct command_counter *counter, uint64_t ns) {
+    if (__builtin_expect(!counter->times, 0)) counter->times = mem_calloc(DISPATCH_TIME_BUCKETS, sizeof *counter->times);
+    counter->times[dispatch_time_bucket(ns)]++;
 }
 
 static void after_reply_mode(struct session *session, size_t output_before) {
@@ -311,6 +331,7 @@ static void run(struct dispatcher *dispatcher, struct call *call) {
     if (__builtin_expect(dispatch_monitors != 0, 0) && !(command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) &&
         call->session->kind != SESSION_LOADER)
         sinks.monitor(dispatcher, call->session, call->argv, call->argc);
+    size_t reply_at = call->session->output.size;
     command->run(call);
     if (call->changes) {
         counters[dispatcher->worker].changes += call->changes;
@@ -325,10 +346,11 @@ static void run(struct dispatcher *dispatcher, struct call *call) {
     counter->nanoseconds += (uint64_t)ns;
     if (call->reply->failed) {
         counter->failed++;
-        count_error(dispatcher);
+        count_error(dispatcher, &call->session->output, reply_at);
         call->reply->failed = false;
     }
-    bool slow = settings.slowlog_log_slower_than >= 0 && ns >= 1000 * settings.slowlog_log_slower_than;
+    if (dispatch_track_times) count_time(counter, (uint64_t)ns);
+    bool slow = settings.slowlog_log_slower_than >= 0 && ns / 1000 >= settings.slowlog_log_slower_than;
     if (__builtin_expect(slow || settings.latency_monitor_threshold, 0))
         sinks.slow(call->session, command, call->argv, call->argc, ns / 1000);
 }
@@ -417,7 +439,8 @@ static bool check_admitted(struct dispatcher *dispatcher, struct session *sessio
         return false;
     }
     const struct routes *routes = keyspace_routes(dispatcher->keyspace);
-    if (routes && admitted->count && !route_check(dispatcher, session, prepared, admitted->slots, admitted->count, reply))
+    if (routes && admitted->keyed &&
+        !route_check(dispatcher, session, prepared, admitted->first_keyed, admitted->keyed, reply))
         return false;
     const char *error = check_state(session, command);
     if (error) {
@@ -429,6 +452,7 @@ static bool check_admitted(struct dispatcher *dispatcher, struct session *sessio
         return false;
     }
     if (!has_flag(session, command, CMD_WRITE) || is_queued(session, command)) return true;
+    if (session->kind == SESSION_PRIMARY) return true; // its stream can't be put off
     for (unsigned i = 0; i < admitted->count; i++) {
         if (!keyspace_slot_busy(dispatcher->keyspace, admitted->slots[i])) continue;
         session->waiting = WAIT_SLOT;
@@ -479,7 +503,7 @@ static void reject(struct dispatcher *dispatcher, struct session *session, const
     else if (session->transaction.open)
         session->transaction.failed = true;
     if (command) counters[dispatcher->worker].by_command[command->number].rejected++;
-    count_error(dispatcher);
+    count_error(dispatcher, reply->out, error_at);
 }
 
 static bool make_room(struct dispatcher *dispatcher, struct session *session, const struct command *command,
@@ -525,6 +549,12 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
         work_out(&admitted, session, prepared);
         if (is_queued(session, command)) admitted.exclusive = false;
         let_in(dispatcher, &admitted);
+        if (session->kind == SESSION_PRIMARY && session->closing) {
+            // Whoever was exclusive before us has ended the link that this came from.
+            let_out(dispatcher, &admitted);
+            free_admitted(&admitted);
+            return DISPATCH_DONE;
+        }
         if (!check_admitted(dispatcher, session, prepared, &admitted, &reply, &parked)) {
             rejected = !parked;
         } else if (is_queued(session, command)) {

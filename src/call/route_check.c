@@ -73,14 +73,14 @@ static bool check_moving(struct dispatcher *dispatcher, struct session *session,
 }
 
 bool route_check(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
-                 const uint16_t *slots, unsigned count, struct reply *reply) {
+                 unsigned slot, unsigned count, struct reply *reply) {
     const struct routes *routes = keyspace_routes(dispatcher->keyspace);
     if (session->kind != SESSION_NORMAL) return true; // a primary's stream is applied wherever the slots are
     if (count > 1) {
         reply_error(reply, "CROSSSLOT Keys in request don't hash to the same slot");
         return false;
     }
-    unsigned slot = slots[0], owner = routes->owner[slot];
+    unsigned owner = routes->owner[slot];
     const struct command *command = prepared->command;
     if (__builtin_expect(routes->cluster_ok && owner == routes->myself && !routes->state[slot], 1)) return true;
     if (owner == ROUTE_NONE) {

@@ -8,8 +8,9 @@
 
 #include "call/dispatch.h"
 
-// `slots`: those of the command's keys (or of EXEC's queue), locked. True: run it here; else the redirection was replied.
+// `slot`: the first of the `count` slots of the command's keys (or of EXEC's queue), locked. True: run it here; else the
+// redirection was replied.
 bool route_check(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
-                 const uint16_t *slots, unsigned count, struct reply *reply);
+                 unsigned slot, unsigned count, struct reply *reply);
 
 #endif
