@@ -45,7 +45,8 @@ static void take_aux(struct snapshot_loaded *loaded, const struct rdb_item *item
         memcpy(loaded->replication_id, item->value.string.data, 40);
         loaded->replication_id[40] = '\0';
     } else if (bytes_is(item->name, "repl-offset")) {
-        number_parse(item->value.string, &loaded->offset);
+        int64_t offset;
+        if (number_parse(item->value.string, &offset) && offset >= 0) loaded->offset = offset;
     }
 }
 

@@ -13,13 +13,14 @@
 #include "os/process.h"
 #include "persistence/snapshot.h"
 
-enum { PATH_ROOM = 4096, SYNC_EVERY = 4 << 20 };
+enum { PATH_ROOM = 4096, BESIDE_ROOM = PATH_ROOM + 32, SYNC_EVERY = 4 << 20 };
 
 struct snapshot_status snapshot_status = {.last_save = 0, .last_duration = -1, .current_start = -1, .last_ok = true};
 
 // The child now at work. Written on worker 0 or in exclusive mode.
 static atomic_int child;
-static enum snapshot_purpose child_purpose;
+static _Atomic enum snapshot_purpose child_purpose;
+static char child_path[PATH_ROOM];
 static int64_t child_started_ms;
 
 struct saving {
@@ -30,6 +31,7 @@ struct saving {
     uint64_t unsynced;
     int64_t now_ms;
     bool lfu, lru;
+    uint64_t used_memory; // asked before a fork: the child can't wait for locks of threads that it does not have
 };
 
 static bool write_out(void *context, const void *data, size_t size) {
@@ -71,7 +73,7 @@ static bool write_database(struct saving *saving, unsigned db) {
 static bool write_all(struct saving *saving, const struct snapshot_origin *origin) {
     struct rdb_origin header = {.server_version = "7.2.4",
                                 .now_seconds = saving->now_ms / 1000,
-                                .used_memory = memory_use_heap(),
+                                .used_memory = saving->used_memory,
                                 .replication_id = origin->replication_id,
                                 .replication_offset = origin->offset,
                                 .stream_db = 0};
@@ -87,17 +89,21 @@ static bool fail(struct buffer *error, const char *what, const char *path, int c
     return false;
 }
 
-bool snapshot_save(struct keyspace *keyspace, const char *path, const struct snapshot_origin *origin,
-                   struct buffer *error) {
-    char beside[PATH_ROOM];
-    snprintf(beside, sizeof beside, "%s.temp-%d", path, process_id());
+static void name_beside(char *beside, const char *path, int pid) {
+    snprintf(beside, BESIDE_ROOM, "%s.temp-%d", path, pid);
+}
+
+static bool save(struct keyspace *keyspace, const char *path, const struct snapshot_origin *origin,
+                 uint64_t used_memory, struct buffer *error) {
+    char beside[BESIDE_ROOM];
+    name_beside(beside, path, process_id());
     int fd = file_create(beside);
     if (fd < 0) return fail(error, "can't open", beside, -fd);
     struct rdb_format format = RDB_FORMAT_DEFAULT;
     format.compress = settings.rdb_compression;
     format.checksum = settings.rdb_checksum;
     enum maxmemory_policy policy = settings.maxmemory_policy;
-    struct saving saving = {.keyspace = keyspace, .fd = fd, .now_ms = clock_wall_ms()};
+    struct saving saving = {.keyspace = keyspace, .fd = fd, .now_ms = clock_wall_ms(), .used_memory = used_memory};
     saving.lfu = policy == POLICY_ALLKEYS_LFU || policy == POLICY_VOLATILE_LFU;
     saving.lru = policy == POLICY_ALLKEYS_LRU || policy == POLICY_VOLATILE_LRU;
     saving.writer = rdb_writer_create(write_out, &saving, &format);
@@ -112,9 +118,15 @@ bool snapshot_save(struct keyspace *keyspace, const char *path, const struct sna
     return fail(error, "can't write", path, code ? code : EIO);
 }
 
-static void run_child(struct keyspace *keyspace, const char *path, const struct snapshot_origin *origin) {
+bool snapshot_save(struct keyspace *keyspace, const char *path, const struct snapshot_origin *origin,
+                   struct buffer *error) {
+    return save(keyspace, path, origin, memory_use_heap(), error);
+}
+
+static void run_child(struct keyspace *keyspace, const char *path, const struct snapshot_origin *origin,
+                      uint64_t used_memory) {
     struct buffer error = BUFFER_EMPTY;
-    if (snapshot_save(keyspace, path, origin, &error)) process_exit(0);
+    if (save(keyspace, path, origin, used_memory, &error)) process_exit(0);
     log_write(LOG_WARNING, "Error saving the snapshot: %s", buffer_string(&error));
     process_exit(1);
 }
@@ -126,13 +138,15 @@ bool snapshot_start(struct keyspace *keyspace, const char *path, const struct sn
         buffer_string(error);
         return false;
     }
+    uint64_t used_memory = memory_use_heap();
     int64_t before = clock_mono_us();
     int pid = process_fork();
-    if (pid == 0) run_child(keyspace, path, origin);
+    if (pid == 0) run_child(keyspace, path, origin, used_memory);
     if (pid < 0) return fail(error, "can't fork to save", path, -pid);
     snapshot_status.last_fork_us = (uint64_t)(clock_mono_us() - before);
     snapshot_status.current_start = clock_wall_ms() / 1000;
-    child_purpose = purpose;
+    atomic_store(&child_purpose, purpose);
+    snprintf(child_path, sizeof child_path, "%s", path);
     child_started_ms = clock_mono_ms();
     atomic_store(&child, pid);
     log_write(LOG_NOTICE, "Background saving started by pid %d", pid);
@@ -140,8 +154,9 @@ bool snapshot_start(struct keyspace *keyspace, const char *path, const struct sn
 }
 
 bool snapshot_running(enum snapshot_purpose *purpose) {
-    if (purpose) *purpose = child_purpose;
-    return atomic_load(&child) != 0;
+    bool running = atomic_load(&child) != 0;
+    if (purpose) *purpose = atomic_load(&child_purpose);
+    return running;
 }
 
 int snapshot_child(void) {
@@ -159,8 +174,13 @@ bool snapshot_poll(enum snapshot_purpose *purpose, bool *ok) {
     uint64_t dirty = process_private_dirty(pid);
     if (dirty) snapshot_status.last_cow_bytes = dirty;
     if (!process_ended(pid, &code)) return false;
-    *purpose = child_purpose;
+    *purpose = atomic_load(&child_purpose);
     *ok = code == 0;
+    if (!*ok) { // one that was killed has left its work behind
+        char beside[BESIDE_ROOM];
+        name_beside(beside, child_path, pid);
+        file_remove(beside);
+    }
     snapshot_status.last_duration = (clock_mono_ms() - child_started_ms) / 1000;
     snapshot_status.current_start = -1;
     atomic_store(&child, 0);
