@@ -85,17 +85,38 @@ struct dispatch_sinks {
     // A command ran for `us`: slow log and latency samples.
     void (*slow)(const struct session *session, const struct command *command, const struct bytes *argv, int argc,
                  int64_t us);
+    // An error with this code ("ERR", "WRONGTYPE" ...) was replied.
+    void (*error)(const char *code, unsigned size);
 };
 void dispatch_set_sinks(const struct dispatch_sinks *sinks);
 
 // Monitors now watching; the sink is called only while it is not 0. Changed in exclusive mode.
 extern unsigned dispatch_monitors;
 
+// Are the times of calls counted (latency-tracking)? Changed in exclusive mode.
+extern bool dispatch_track_times;
+
+// Times in buckets: eight for each doubling of the nanoseconds, the last one for all that is longer.
+enum { DISPATCH_TIME_BUCKETS = 288 };
+static inline unsigned dispatch_time_bucket(uint64_t ns) {
+    if (ns < 8) return (unsigned)ns;
+    unsigned top = 63 - (unsigned)__builtin_clzll(ns);
+    unsigned bucket = (top - 2) * 8 + (unsigned)(ns >> (top - 3) & 7);
+    return bucket < DISPATCH_TIME_BUCKETS ? bucket : DISPATCH_TIME_BUCKETS - 1;
+}
+// The longest time that belongs to a bucket, nanoseconds.
+static inline uint64_t dispatch_time_of_bucket(unsigned bucket) {
+    if (bucket < 8) return bucket;
+    unsigned top = bucket / 8 + 2;
+    return ((uint64_t)(bucket % 8 + 9) << (top - 3)) - 1;
+}
+
 // Counters of one worker, read by INFO in exclusive mode or summed with a little blur.
 struct dispatch_counters {
     uint64_t commands, hits, misses, expired, evicted, changes, errors, unauthenticated;
     struct command_counter {
         uint64_t calls, nanoseconds, rejected, failed;
+        uint32_t *times; // DISPATCH_TIME_BUCKETS of them: how long its calls took; NULL until the first that is tracked
     } *by_command; // command_count() of them
 };
 struct dispatch_counters *dispatch_counters(unsigned worker);

@@ -10,6 +10,14 @@
 struct session;
 
 extern const struct command config_commands[];
+extern const struct command info_commands[];
+extern const struct command saving_commands[];
+extern const struct command shutdown_commands[];
+extern const struct command slowlog_commands[];
+extern const struct command latency_commands[];
+extern const struct command memory_commands[];
+extern const struct command monitor_commands[];
+extern const struct command debug_commands[];
 
 // Does the client sit on this machine (loopback or a Unix socket)?
 bool is_local_client(const struct session *session);

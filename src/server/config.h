@@ -91,7 +91,7 @@ struct config_followers {
     void (*access)(void);                       // maxmemory-policy, lfu-*
     void (*backlog)(void);                      // repl-backlog-size
     void (*cluster)(void);                      // cluster-*
-    void (*logging)(void);                      // loglevel, syslog
+    void (*logging)(void);                      // loglevel, crash-log-enabled, latency-tracking
     void (*replicas)(void);                     // min-replicas-*, repl-*
 };
 void config_set_followers(const struct config_followers *followers);

@@ -22,12 +22,19 @@ static bool is_wanted(const struct call *call, const char *name) {
     return false;
 }
 
-static void reply_value(struct reply *reply, const char *name, const struct directive *directive) {
+static void reply_value(struct reply *reply, struct bytes name, const struct directive *directive) {
     struct buffer text = BUFFER_EMPTY;
     directive_print(directive, &text);
-    reply_bulk_string(reply, name);
+    reply_bulk(reply, name);
     reply_bulk(reply, buffer_bytes(&text));
     buffer_free(&text);
+}
+
+// An exact name is answered as the client wrote it, a pattern with the names that it matches.
+static struct bytes name_asked(const struct call *call, const char *name) {
+    for (int i = 2; i < call->argc; i++)
+        if (bytes_is(call->argv[i], name)) return call->argv[i];
+    return bytes_from_string(name);
 }
 
 static void config_get(struct call *call) {
@@ -36,7 +43,7 @@ static void config_get(struct call *call) {
         const char *names[] = {at->name, at->alias};
         for (int i = 0; i < 2; i++) {
             if (!names[i] || !is_wanted(call, names[i])) continue;
-            reply_value(call->reply, names[i], at);
+            reply_value(call->reply, name_asked(call, names[i]), at);
             count++;
         }
     }
@@ -45,7 +52,7 @@ static void config_get(struct call *call) {
 
 static void config_set_command(struct call *call) {
     if (call->argc % 2) {
-        call_wrong_arity(call);
+        call_syntax_error(call);
         return;
     }
     struct buffer error = BUFFER_EMPTY;

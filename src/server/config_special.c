@@ -11,7 +11,7 @@
 #include "base/numbers.h"
 #include "base/words.h"
 #include "call/settings.h"
-#include "replication/replication.h"
+#include "replication/replication_private.h"
 #include "server/config.h"
 #include "server/worker.h"
 
@@ -133,12 +133,15 @@ bool parse_replicaof(const struct directive *directive, const struct bytes *valu
 }
 
 void print_replicaof(const struct directive *directive, struct buffer *out) {
-    if (config.replicaof_host[0]) buffer_appendf(out, "%s %u", config.replicaof_host, config.replicaof_port);
+    if (role.replica && link_exists()) buffer_appendf(out, "%s %u", link_host(), link_port());
 }
 
 void lines_replicaof(const struct directive *directive, struct buffer *out) {
-    if (config.replicaof_host[0] && !settings.cluster_enabled)
-        buffer_appendf(out, "replicaof %s %u\n", config.replicaof_host, config.replicaof_port);
+    // In a cluster, nodes.conf knows whom we follow.
+    if (settings.cluster_enabled || !role.replica) return;
+    buffer_append_string(out, "replicaof ");
+    print_replicaof(directive, out);
+    buffer_append_byte(out, '\n');
 }
 
 // --- client-output-buffer-limit

@@ -128,7 +128,7 @@ const struct directive directives[] = {
     STRING("proc-title-template", NULL, FIXED, config.proc_title_template, "{title} {listen-addr} {server-mode}", NULL,
            NULL),
     KEPT_STRING("locale-collate", 0, ""),
-    BOOL("crash-log-enabled", NULL, 0, config.crash_log, "yes", NULL),
+    BOOL("crash-log-enabled", NULL, 0, config.crash_log, "yes", apply_logging),
     KEPT_BOOL("crash-memcheck-enabled", NULL, 0, "yes"),
     BOOL("disable-thp", NULL, FIXED, config.disable_thp, "yes", NULL),
     KEPT_STRING("ignore-warnings", 0, ""),
@@ -217,7 +217,7 @@ const struct directive directives[] = {
     INTEGER("slowlog-log-slower-than", NULL, 0, settings.slowlog_log_slower_than, -1, INT64_MAX / 1000, "10000", NULL),
     INTEGER("slowlog-max-len", NULL, 0, settings.slowlog_max_len, 0, INT64_MAX, "128", NULL),
     INTEGER("latency-monitor-threshold", NULL, 0, settings.latency_monitor_threshold, 0, INT64_MAX, "0", NULL),
-    BOOL("latency-tracking", NULL, 0, config.latency_tracking, "yes", NULL),
+    BOOL("latency-tracking", NULL, 0, config.latency_tracking, "yes", apply_logging),
     SPECIAL("latency-tracking-info-percentiles", NULL, 0, percentiles, "50 99 99.9", NULL, NULL),
 
     // Cluster

@@ -105,8 +105,8 @@ static bool set_integer(const struct directive *directive, struct bytes value, s
 }
 
 static bool set_memory(const struct directive *directive, struct bytes value, struct buffer *error) {
-    uint64_t bytes;
-    if (!memory_parse(value, &bytes) || bytes > INT64_MAX) return fail(error, "argument must be a memory value");
+    uint64_t bytes = 0;
+    if ((value.size && !memory_parse(value, &bytes)) || bytes > INT64_MAX) return fail(error, "argument must be a memory value");
     int64_t number = (int64_t)bytes;
     if (!in_bounds(directive, &number, error)) return false;
     store_number(directive, number);

@@ -1,161 +1,274 @@
 #include "server/eviction.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/memory.h"
 #include "base/prng.h"
+#include "call/settings.h"
 #include "keyspace/access.h"
 #include "keyspace/slot_lock.h"
 #include "os/clock.h"
 #include "os/memory_use.h"
 #include "os/random.h"
+#include "server/background.h"
+#include "server/latency.h"
+#include "server/worker.h"
 
-enum { POOL_SIZE = 16, KEY_ROOM = 256, TENACITY_UNIT_US = 50, TENACITY_MAX = 100 };
+enum {
+    POOL_SIZE = 16,
+    KEYS_BETWEEN_CLOCKS = 16,
+    FRUITLESS_ROUNDS_MAX = 32, // samples in a row that found nothing to evict
+    BACKGROUND_WAIT_US = 200,
+};
 
-// A key that was seen and may go; the higher its score the sooner.
+// A key that could go. The higher the score the sooner.
 struct candidate {
     uint64_t score;
     unsigned db, slot;
-    size_t key_size; // longer keys than KEY_ROOM are not kept here, only evicted at sight
-    char key[KEY_ROOM];
+    size_t key_size, key_room;
+    char *key;
 };
 
-// The best seen by this thread, ascending by score.
-static _Thread_local struct candidate pool[POOL_SIZE];
-static _Thread_local unsigned pooled;
-static _Thread_local struct prng prng;
-static _Thread_local bool seeded;
+// One worker's; candidates ascend by score.
+struct pool {
+    struct candidate candidates[POOL_SIZE];
+    unsigned count;
+    struct prng prng;
+    unsigned next_db;
+} __attribute__((aligned(64)));
 
-static uint64_t draw(void) {
-    if (!seeded) prng_seed(&prng, random_u64());
-    seeded = true;
-    return prng_next(&prng);
+static struct pool pools[WORKERS_MAX];
+static struct journal *journal;
+static _Atomic int64_t over_since_ms;
+static _Atomic uint64_t over_total_ms;
+
+void eviction_start(void) {
+    for (unsigned i = 0; i < WORKERS_MAX; i++)
+        prng_seed(&pools[i].prng, random_u64());
 }
 
-static bool volatile_only(void) {
+void eviction_forget(void) {
+    for (unsigned i = 0; i < WORKERS_MAX; i++)
+        pools[i].count = 0;
+}
+
+uint64_t eviction_not_counted(void) {
+    if (!journal) journal = worker_dispatcher(worker_at(0))->journal;
+    size_t memory = journal_memory(journal), kept = journal_backlog(journal);
+    return memory > kept ? memory - kept : 0;
+}
+
+uint64_t eviction_exceeding_ms(void) {
+    int64_t since = atomic_load_explicit(&over_since_ms, memory_order_relaxed);
+    return since ? (uint64_t)(clock_mono_ms() - since) : 0;
+}
+
+uint64_t eviction_exceeded_ms(void) {
+    return atomic_load_explicit(&over_total_ms, memory_order_relaxed) + eviction_exceeding_ms();
+}
+
+static bool is_over(void) {
+    uint64_t used = memory_use_heap();
+    if (used <= settings.maxmemory) return false;
+    return used - settings.maxmemory > eviction_not_counted();
+}
+
+static bool only_volatile(void) {
     return settings.maxmemory_policy <= POLICY_VOLATILE_TTL;
 }
 
-static bool is_random_policy(void) {
+static bool is_random(void) {
     return settings.maxmemory_policy == POLICY_ALLKEYS_RANDOM || settings.maxmemory_policy == POLICY_VOLATILE_RANDOM;
 }
 
-size_t eviction_memory(const struct dispatcher *dispatcher) {
-    size_t heap = memory_use_heap(), journal = journal_memory(dispatcher->journal);
-    return heap > journal ? heap - journal : 0;
+// --- Sampling.
+
+static size_t keys_of(struct keyspace *keyspace, unsigned db) {
+    return only_volatile() ? keyspace_count_expiring(keyspace, db) : keyspace_count(keyspace, db);
 }
 
-static uint64_t score_of(const struct dispatcher *dispatcher, const struct entry *entry) {
-    switch (settings.maxmemory_policy) {
-    case POLICY_VOLATILE_LFU:
-    case POLICY_ALLKEYS_LFU:
-        return 255 - access_frequency(keyspace_access(dispatcher->keyspace), entry, dispatcher->now_ms);
-    case POLICY_VOLATILE_TTL: return UINT64_MAX - (uint64_t)entry_expiry(entry);
-    default: return (uint64_t)access_idle_seconds(entry, dispatcher->now_ms);
-    }
+static size_t keys_of_slot(struct keyspace *keyspace, unsigned db, unsigned slot) {
+    return only_volatile() ? keyspace_slot_count_expiring_in(keyspace, db, slot)
+                           : keyspace_slot_count_in(keyspace, db, slot);
 }
 
-// The next slot with a key that may go, from a random one on; HASH_SLOTS: there is none.
-static unsigned find_slot(const struct keyspace *keyspace, unsigned db) {
-    unsigned start = (unsigned)(draw() % HASH_SLOTS);
+// A slot with keys that may go: the first at or after a random one. False: there is none.
+static bool choose_slot(struct pool *pool, struct keyspace *keyspace, unsigned db, unsigned *slot) {
+    unsigned start = (unsigned)prng_below(&pool->prng, HASH_SLOTS);
     for (unsigned i = 0; i < HASH_SLOTS; i++) {
-        unsigned slot = (start + i) % HASH_SLOTS;
-        size_t count = volatile_only() ? keyspace_slot_count_expiring_in(keyspace, db, slot)
-                                       : keyspace_slot_count_in(keyspace, db, slot);
-        if (count) return slot;
-    }
-    return HASH_SLOTS;
-}
-
-static void pool_insert(const struct candidate *candidate) {
-    for (unsigned i = 0; i < pooled; i++)
-        if (pool[i].slot == candidate->slot && pool[i].db == candidate->db &&
-            bytes_equal(bytes_of(pool[i].key, pool[i].key_size), bytes_of(candidate->key, candidate->key_size)))
-            return;
-    if (pooled == POOL_SIZE) {
-        if (candidate->score <= pool[0].score) return;
-        memmove(pool, pool + 1, (POOL_SIZE - 1) * sizeof *pool);
-        pooled--;
-    }
-    unsigned at = pooled++;
-    for (; at > 0 && pool[at - 1].score > candidate->score; at--)
-        pool[at] = pool[at - 1];
-    pool[at] = *candidate;
-}
-
-static bool sample_database(struct dispatcher *dispatcher, unsigned db) {
-    for (unsigned i = 0; i < settings.maxmemory_samples; i++) {
-        unsigned slot = find_slot(dispatcher->keyspace, db);
-        if (slot == HASH_SLOTS) return i > 0;
-        slot_lock(dispatcher->keyspace, slot);
-        struct entry *entry = keyspace_slot_random(dispatcher->keyspace, db, slot, draw(), volatile_only());
-        if (entry && entry->key_size <= KEY_ROOM) {
-            struct candidate candidate = {.score = score_of(dispatcher, entry), .db = db, .slot = slot};
-            candidate.key_size = entry->key_size;
-            memcpy(candidate.key, entry_key(entry).data, entry->key_size);
-            pool_insert(&candidate);
-        } else if (entry) {
-            dispatch_evict(dispatcher, db, slot, entry_key(entry));
-            dispatch_flush_effects(dispatcher);
-        }
-        slot_unlock(dispatcher->keyspace, slot);
-    }
-    return true;
-}
-
-// Removes the candidate if it is still what it was. False: it is not there any more.
-static bool evict(struct dispatcher *dispatcher, const struct candidate *candidate) {
-    struct bytes key = bytes_of(candidate->key, candidate->key_size);
-    slot_lock(dispatcher->keyspace, candidate->slot);
-    bool there = !keyspace_slot_busy(dispatcher->keyspace, candidate->slot) &&
-                 keyspace_find(dispatcher->keyspace, candidate->db, candidate->slot,
-                               hash_bytes(key.data, key.size), key) != NULL;
-    if (there) {
-        dispatch_evict(dispatcher, candidate->db, candidate->slot, key);
-        dispatch_flush_effects(dispatcher);
-    }
-    slot_unlock(dispatcher->keyspace, candidate->slot);
-    return there;
-}
-
-static bool evict_sampled(struct dispatcher *dispatcher) {
-    bool any = false;
-    for (unsigned db = 0; db < keyspace_databases(dispatcher->keyspace); db++)
-        any |= sample_database(dispatcher, db);
-    while (pooled)
-        if (evict(dispatcher, &pool[--pooled])) return true;
-    return any;
-}
-
-static bool evict_random(struct dispatcher *dispatcher) {
-    static _Thread_local unsigned next_db;
-    unsigned databases = keyspace_databases(dispatcher->keyspace);
-    for (unsigned i = 0; i < databases; i++) {
-        unsigned db = next_db++ % databases, slot = find_slot(dispatcher->keyspace, db);
-        if (slot == HASH_SLOTS) continue;
-        slot_lock(dispatcher->keyspace, slot);
-        struct entry *entry = keyspace_slot_random(dispatcher->keyspace, db, slot, draw(), volatile_only());
-        if (entry) {
-            dispatch_evict(dispatcher, db, slot, entry_key(entry));
-            dispatch_flush_effects(dispatcher);
-        }
-        slot_unlock(dispatcher->keyspace, slot);
-        return true;
+        *slot = (start + i) % HASH_SLOTS;
+        if (keys_of_slot(keyspace, db, *slot) && !keyspace_slot_busy(keyspace, *slot)) return true;
     }
     return false;
 }
 
-bool eviction_make_room(struct dispatcher *dispatcher) {
-    if (eviction_memory(dispatcher) <= settings.maxmemory) return true;
-    if (settings.maxmemory_policy == POLICY_NOEVICTION || role.replica) return false;
-    // Tenacity: how long a command may be held up for it; what is left to do, the next command does.
+static uint64_t score_of(struct keyspace *keyspace, const struct entry *entry, int64_t now_ms) {
+    enum { FREQUENCY_MAX = 255 };
+    switch (settings.maxmemory_policy) {
+    case POLICY_VOLATILE_LFU:
+    case POLICY_ALLKEYS_LFU: return FREQUENCY_MAX - access_frequency(keyspace_access(keyspace), entry, now_ms);
+    case POLICY_VOLATILE_TTL: return UINT64_MAX - (uint64_t)entry_expiry(entry);
+    default: return (uint64_t)access_idle_seconds(entry, now_ms);
+    }
+}
+
+static void write_candidate(struct candidate *candidate, unsigned db, unsigned slot, uint64_t score, struct bytes key) {
+    if (candidate->key_room < key.size || !candidate->key) {
+        candidate->key_room = key.size < 64 ? 64 : key.size;
+        candidate->key = mem_realloc(candidate->key, candidate->key_room);
+    }
+    if (key.size) memcpy(candidate->key, key.data, key.size);
+    candidate->key_size = key.size;
+    candidate->db = db;
+    candidate->slot = slot;
+    candidate->score = score;
+}
+
+// Puts the key where its score belongs, if it is better than the worst that is there.
+static void offer(struct pool *pool, unsigned db, unsigned slot, uint64_t score, struct bytes key) {
+    unsigned at = 0;
+    while (at < pool->count && pool->candidates[at].score < score)
+        at++;
+    if (pool->count == POOL_SIZE && at == 0) return;
+    struct candidate spare;
+    if (pool->count == POOL_SIZE) { // the worst makes way; its memory is used again
+        spare = pool->candidates[0];
+        at--;
+        memmove(pool->candidates, pool->candidates + 1, at * sizeof spare);
+    } else {
+        spare = pool->candidates[pool->count];
+        memmove(pool->candidates + at + 1, pool->candidates + at, (pool->count - at) * sizeof spare);
+        pool->count++;
+    }
+    pool->candidates[at] = spare;
+    write_candidate(&pool->candidates[at], db, slot, score, key);
+}
+
+static bool is_in_pool(const struct pool *pool, unsigned db, struct bytes key) {
+    for (unsigned i = 0; i < pool->count; i++) {
+        const struct candidate *one = &pool->candidates[i];
+        if (one->db == db && bytes_equal(bytes_of(one->key, one->key_size), key)) return true;
+    }
+    return false;
+}
+
+// Looks at some keys of a database. False: it has none that may go.
+static bool sample(struct pool *pool, struct dispatcher *dispatcher, unsigned db) {
+    struct keyspace *keyspace = dispatcher->keyspace;
+    bool found = false;
+    for (unsigned i = 0; i < settings.maxmemory_samples; i++) {
+        unsigned slot;
+        if (!choose_slot(pool, keyspace, db, &slot)) break;
+        slot_lock(keyspace, slot);
+        struct entry *entry = keyspace_slot_random(keyspace, db, slot, prng_next(&pool->prng), only_volatile());
+        if (entry) {
+            found = true;
+            if (!is_in_pool(pool, db, entry_key(entry)))
+                offer(pool, db, slot, score_of(keyspace, entry, dispatcher->now_ms), entry_key(entry));
+        }
+        slot_unlock(keyspace, slot);
+    }
+    return found;
+}
+
+// --- Evicting.
+
+// Removes the key if it is still there and may go.
+static bool evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key) {
+    struct keyspace *keyspace = dispatcher->keyspace;
+    slot_lock(keyspace, slot);
+    struct entry *entry = keyspace_find(keyspace, db, slot, hash_bytes(key.data, key.size), key);
+    bool may_go = entry && (!only_volatile() || entry->has_expiry) && !keyspace_slot_busy(keyspace, slot);
+    if (may_go) {
+        dispatch_evict(dispatcher, db, slot, key);
+        dispatch_flush_effects(dispatcher);
+    }
+    slot_unlock(keyspace, slot);
+    return may_go;
+}
+
+static bool evict_random(struct pool *pool, struct dispatcher *dispatcher) {
+    struct keyspace *keyspace = dispatcher->keyspace;
+    unsigned databases = keyspace_databases(keyspace), slot;
+    for (unsigned i = 0; i < databases; i++) {
+        unsigned db = pool->next_db++ % databases;
+        if (!keys_of(keyspace, db) || !choose_slot(pool, keyspace, db, &slot)) continue;
+        slot_lock(keyspace, slot);
+        struct entry *entry = keyspace_slot_random(keyspace, db, slot, prng_next(&pool->prng), only_volatile());
+        if (entry) {
+            dispatch_evict(dispatcher, db, slot, entry_key(entry));
+            dispatch_flush_effects(dispatcher);
+        }
+        slot_unlock(keyspace, slot);
+        if (entry) return true;
+    }
+    return false;
+}
+
+static bool evict_best(struct pool *pool, struct dispatcher *dispatcher) {
+    struct keyspace *keyspace = dispatcher->keyspace;
+    for (unsigned round = 0; round < FRUITLESS_ROUNDS_MAX; round++) {
+        bool any = false;
+        for (unsigned db = 0; db < keyspace_databases(keyspace); db++)
+            if (keys_of(keyspace, db)) any = sample(pool, dispatcher, db) || any;
+        if (!any) return false;
+        while (pool->count) {
+            struct candidate *best = &pool->candidates[--pool->count];
+            if (evict(dispatcher, best->db, best->slot, bytes_of(best->key, best->key_size))) return true;
+        }
+    }
+    return false;
+}
+
+// How long one command may spend here, microseconds.
+static int64_t time_limit_us(void) {
+    enum { TENACITY_STEPS = 10, STEP_US = 50, FOREVER = 100 };
     unsigned tenacity = settings.maxmemory_eviction_tenacity;
-    bool bounded = tenacity < TENACITY_MAX;
-    int64_t end_us = clock_mono_us() + (int64_t)TENACITY_UNIT_US * (tenacity + 1);
-    do {
-        bool evicted = is_random_policy() ? evict_random(dispatcher) : evict_sampled(dispatcher);
-        if (!evicted) return false;
-        if (bounded && clock_mono_us() >= end_us) return true;
-    } while (eviction_memory(dispatcher) > settings.maxmemory);
+    if (tenacity <= TENACITY_STEPS) return STEP_US * (int64_t)tenacity;
+    if (tenacity >= FOREVER) return INT64_MAX;
+    double limit = STEP_US * TENACITY_STEPS;
+    for (unsigned i = TENACITY_STEPS; i < tenacity; i++)
+        limit *= 1.15;
+    return (int64_t)limit;
+}
+
+static bool evict_one(struct pool *pool, struct dispatcher *dispatcher) {
+    return is_random() ? evict_random(pool, dispatcher) : evict_best(pool, dispatcher);
+}
+
+// Nothing may go, but the background thread may be about to free something.
+static bool wait_for_background(int64_t until_us) {
+    while (is_over()) {
+        if (!background_pending() || clock_mono_us() > until_us) return false;
+        clock_sleep_us(BACKGROUND_WAIT_US);
+    }
     return true;
+}
+
+static bool make_room(struct dispatcher *dispatcher) {
+    struct pool *pool = &pools[dispatcher->worker];
+    int64_t start = clock_mono_us(), limit = time_limit_us();
+    int64_t until = limit > INT64_MAX - start ? INT64_MAX : start + limit;
+    for (unsigned evicted = 1; is_over(); evicted++) {
+        if (settings.maxmemory_policy == POLICY_NOEVICTION || !evict_one(pool, dispatcher))
+            return wait_for_background(until);
+        if (evicted % KEYS_BETWEEN_CLOCKS == 0 && clock_mono_us() > until) return true;
+    }
+    latency_add(LATENCY_EVICTION_CYCLE, (clock_mono_us() - start) / 1000);
+    return true;
+}
+
+bool eviction_make_room(struct dispatcher *dispatcher) {
+    if (__builtin_expect(!is_over(), 1)) {
+        int64_t since = atomic_load_explicit(&over_since_ms, memory_order_relaxed);
+        if (__builtin_expect(since != 0, 0) && atomic_exchange(&over_since_ms, 0) == since)
+            atomic_fetch_add(&over_total_ms, (uint64_t)(dispatcher->mono_ms - since));
+        return true;
+    }
+    if (role.loading) return true;
+    int64_t none = 0;
+    atomic_compare_exchange_strong(&over_since_ms, &none, dispatcher->mono_ms);
+    return make_room(dispatcher);
 }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "os/lock.h"
 #include "os/memory_use.h"
+#include "server/histogram.h"
 #include "server/listener.h"
 
 static struct statistics at_reset;
@@ -95,6 +96,7 @@ void statistics_reset(void) {
     sum_now(&at_reset);
     for (unsigned i = 0; i < command_count(); i++)
         command_now(i, &commands_at_reset[i]);
+    histogram_reset();
     memset(samplers, 0, sizeof samplers);
     last_sample_ms = 0;
     peak_memory = memory_use_heap();

@@ -1,0 +1,32 @@
+// saving: when snapshots are written: save points, SAVE, BGSAVE, at shutdown; and read: at start, DEBUG RELOAD.
+// Thread: worker 0's cron, or exclusive mode.
+#ifndef SHOAL_SERVER_SAVING_H
+#define SHOAL_SERVER_SAVING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "call/dispatch.h"
+
+// Looks after the child, starts what is due. Worker 0, ten times a second.
+void saving_cron(struct dispatcher *dispatcher);
+
+// Writes the snapshot now. Exclusive mode. False: it failed (the log says why).
+bool saving_now(struct dispatcher *dispatcher);
+
+// Starts to read the snapshot, if there is one, while the server already answers LOADING. Before the workers run.
+void saving_load_at_start(struct keyspace *keyspace);
+
+// Empties the keyspace (unless `merge`) and reads the snapshot, all workers standing still. False: it failed.
+bool saving_reload(struct dispatcher *dispatcher, bool merge, struct buffer *error);
+
+// Keys changed since the last snapshot. Any thread, a little blurred.
+uint64_t saving_changes(void);
+bool saving_scheduled(void);
+uint64_t saving_loaded_keys(void), saving_loaded_expired(void);
+
+// Deletes the file that a child has not finished, and the child. At shutdown.
+void saving_abandon(void);
+
+#endif
