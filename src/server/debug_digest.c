@@ -57,9 +57,11 @@ static bool add_entry(void *context, struct entry *entry) {
 
 void digest_keyspace(struct keyspace *keyspace, char text[DIGEST_TEXT_SIZE + 1]) {
     struct summing summing = {{{0}}, 0};
-    for (; summing.db < keyspace_databases(keyspace); summing.db++)
-        for (unsigned slot = 0; keyspace_count(keyspace, summing.db) && slot < HASH_SLOTS; slot++)
+    for (; summing.db < keyspace_databases(keyspace); summing.db++) {
+        if (keyspace_count(keyspace, summing.db) == 0) continue;
+        for (unsigned slot = 0; slot < HASH_SLOTS; slot++)
             keyspace_slot_each(keyspace, summing.db, slot, add_entry, &summing);
+    }
     write_text(&summing.sum, text);
 }
 

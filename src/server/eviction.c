@@ -21,6 +21,7 @@ enum {
     KEYS_BETWEEN_CLOCKS = 16,
     FRUITLESS_ROUNDS_MAX = 32, // samples in a row that found nothing to evict
     BACKGROUND_WAIT_US = 200,
+    EMPTY_FOR_MS = 100, // a database that has nothing to evict is left alone for that long
 };
 
 // A key that could go. The higher the score the sooner.
@@ -37,6 +38,7 @@ struct pool {
     unsigned count;
     struct prng prng;
     unsigned next_db;
+    int64_t *empty_until_ms; // for each database: until then it is not searched again (monotonic)
 } __attribute__((aligned(64)));
 
 static struct pool pools[WORKERS_MAX];
@@ -85,22 +87,23 @@ static bool is_random(void) {
 
 // --- Sampling.
 
-static size_t keys_of(struct keyspace *keyspace, unsigned db) {
-    return only_volatile() ? keyspace_count_expiring(keyspace, db) : keyspace_count(keyspace, db);
-}
-
 static size_t keys_of_slot(struct keyspace *keyspace, unsigned db, unsigned slot) {
     return only_volatile() ? keyspace_slot_count_expiring_in(keyspace, db, slot)
                            : keyspace_slot_count_in(keyspace, db, slot);
 }
 
-// A slot with keys that may go: the first at or after a random one. False: there is none.
-static bool choose_slot(struct pool *pool, struct keyspace *keyspace, unsigned db, unsigned *slot) {
+// A slot with keys that may go: the first at or after a random one. False: there is none (or was none a moment ago).
+static bool choose_slot(struct pool *pool, struct dispatcher *dispatcher, unsigned db, unsigned *slot) {
+    struct keyspace *keyspace = dispatcher->keyspace;
+    if (!pool->empty_until_ms)
+        pool->empty_until_ms = mem_calloc(keyspace_databases(keyspace), sizeof *pool->empty_until_ms);
+    if (pool->empty_until_ms[db] > dispatcher->mono_ms) return false;
     unsigned start = (unsigned)prng_below(&pool->prng, HASH_SLOTS);
     for (unsigned i = 0; i < HASH_SLOTS; i++) {
         *slot = (start + i) % HASH_SLOTS;
         if (keys_of_slot(keyspace, db, *slot) && !keyspace_slot_busy(keyspace, *slot)) return true;
     }
+    if (db != 0) pool->empty_until_ms[db] = dispatcher->mono_ms + EMPTY_FOR_MS;
     return false;
 }
 
@@ -160,7 +163,7 @@ static bool sample(struct pool *pool, struct dispatcher *dispatcher, unsigned db
     bool found = false;
     for (unsigned i = 0; i < settings.maxmemory_samples; i++) {
         unsigned slot;
-        if (!choose_slot(pool, keyspace, db, &slot)) break;
+        if (!choose_slot(pool, dispatcher, db, &slot)) break;
         slot_lock(keyspace, slot);
         struct entry *entry = keyspace_slot_random(keyspace, db, slot, prng_next(&pool->prng), only_volatile());
         if (entry) {
@@ -194,7 +197,7 @@ static bool evict_random(struct pool *pool, struct dispatcher *dispatcher) {
     unsigned databases = keyspace_databases(keyspace), slot;
     for (unsigned i = 0; i < databases; i++) {
         unsigned db = pool->next_db++ % databases;
-        if (!keys_of(keyspace, db) || !choose_slot(pool, keyspace, db, &slot)) continue;
+        if (!choose_slot(pool, dispatcher, db, &slot)) continue;
         slot_lock(keyspace, slot);
         struct entry *entry = keyspace_slot_random(keyspace, db, slot, prng_next(&pool->prng), only_volatile());
         if (entry) {
@@ -212,7 +215,7 @@ static bool evict_best(struct pool *pool, struct dispatcher *dispatcher) {
     for (unsigned round = 0; round < FRUITLESS_ROUNDS_MAX; round++) {
         bool any = false;
         for (unsigned db = 0; db < keyspace_databases(keyspace); db++)
-            if (keys_of(keyspace, db)) any = sample(pool, dispatcher, db) || any;
+            any = sample(pool, dispatcher, db) || any;
         if (!any) return false;
         while (pool->count) {
             struct candidate *best = &pool->candidates[--pool->count];
