@@ -1,0 +1,254 @@
+// The parser: the same commands however the bytes are cut, the limits and their texts, the batch.
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "resp/parser.h"
+
+static const struct resp_limits no_limits = {.bulk_max = 512 * 1024 * 1024, .arguments_max = INT_MAX};
+
+static struct resp_batch batch;
+
+static int open_batch(void **state) {
+    resp_batch_init(&batch);
+    return 0;
+}
+
+static int close_batch(void **state) {
+    resp_batch_free(&batch);
+    return 0;
+}
+
+static void describe(const struct resp_command *command, struct buffer *out) {
+    for (int i = 0; i < command->argc; i++)
+        buffer_appendf(out, "[%.*s]", (int)command->argv[i].size, command->argv[i].data);
+    buffer_append_byte(out, command->is_inline ? '~' : ';');
+}
+
+// Parses `input`, which comes in pieces that end at `first` and `second`, each time in another place of memory, and
+// writes what it finds.
+static void parse_in_pieces(struct bytes input, size_t first, size_t second, struct buffer *out) {
+    struct resp_parser parser = {0};
+    size_t ends[] = {first, second, input.size}, done = 0;
+    for (int piece = 0; piece < 3; piece++) {
+        size_t size = ends[piece] - done;
+        char *copy = mem_alloc(size + 1);
+        memcpy(copy, input.data + done, size);
+        size_t at = 0, used, wanted;
+        const char *error;
+        struct resp_command command;
+        for (;;) {
+            resp_batch_reset(&batch);
+            enum resp_result result =
+                resp_parse(&parser, &batch, bytes_of(copy + at, size - at), &no_limits, &command, &used, &wanted, &error);
+            if (result == RESP_MORE) break;
+            assert_int_equal(result, RESP_COMMAND);
+            assert_ptr_equal(command.raw.data, copy + at);
+            assert_int_equal(command.raw.size, used);
+            describe(&command, out);
+            at += used;
+        }
+        assert_true(wanted >= 1);
+        done += at;
+        mem_free(copy);
+    }
+    assert_int_equal(done, input.size);
+    resp_parser_free(&parser);
+}
+
+static void every_cut_gives_the_same_commands(void **state) {
+    static const char text[] = "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nline\r\n*1\r\n$0\r\n"
+                               "PING  \"a b\"\r\n\r\n*0\r\n*-1\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\nEXISTS a 'b'\n"
+                               "*1\r\n$4\r\nPING\r\n";
+    static const char expected[] =
+        "[SET][key][line\r\n*1\r\n$0];[PING][a b]~~;;[GET][];[EXISTS][a][b]~[PING];";
+    struct bytes input = bytes_from_string(text);
+    for (size_t first = 0; first <= input.size; first++)
+        for (size_t second = first; second <= input.size; second++) {
+            struct buffer out = BUFFER_EMPTY;
+            parse_in_pieces(input, first, second, &out);
+            assert_string_equal(buffer_string(&out), expected);
+            buffer_free(&out);
+        }
+}
+
+static enum resp_result parse(struct resp_parser *parser, struct bytes input, const struct resp_limits *limits,
+                              const char **error, size_t *wanted) {
+    struct resp_command command;
+    size_t used;
+    resp_batch_reset(&batch);
+    return resp_parse(parser, &batch, input, limits, &command, &used, wanted, error);
+}
+
+static void expect_error(struct bytes input, const struct resp_limits *limits, const char *text) {
+    struct resp_parser parser = {0};
+    const char *error = "";
+    size_t wanted;
+    assert_int_equal(parse(&parser, input, limits, &error, &wanted), RESP_PROTOCOL_ERROR);
+    assert_string_equal(error, text);
+    resp_parser_free(&parser);
+}
+
+static void expect_more(struct bytes input, const struct resp_limits *limits, size_t expected_wanted) {
+    struct resp_parser parser = {0};
+    const char *error = "";
+    size_t wanted = 0;
+    assert_int_equal(parse(&parser, input, limits, &error, &wanted), RESP_MORE);
+    assert_int_equal(wanted, expected_wanted);
+    resp_parser_free(&parser);
+}
+
+static void nonsense_is_named(void **state) {
+    const struct resp_limits *limits = &no_limits;
+    expect_error(BYTES("*x\r\n"), limits, "invalid multibulk length");
+    expect_error(BYTES("*1x\r\n"), limits, "invalid multibulk length");
+    expect_error(BYTES("*\r\n"), limits, "invalid multibulk length");
+    expect_error(BYTES("*2147483648\r\n"), limits, "invalid multibulk length");
+    expect_error(BYTES("*99999999999999999999\r\n"), limits, "invalid multibulk length");
+    expect_error(BYTES("*1\r\n$-1\r\n"), limits, "invalid bulk length");
+    expect_error(BYTES("*1\r\n$x\r\n"), limits, "invalid bulk length");
+    expect_error(BYTES("*1\r\n$536870913\r\n"), limits, "invalid bulk length");
+    expect_error(BYTES("*1\r\n:1\r\n"), limits, "expected '$', got ':'");
+    expect_error(BYTES("SET \"a\r\n"), limits, "unbalanced quotes in request");
+    expect_more(BYTES("*1\r\n$536870912\r\n"), limits, 536870914);
+}
+
+// Redis refuses these, and its replicas are sent a command's bytes as they came.
+static void lengths_are_canonical(void **state) {
+    expect_error(BYTES("*01\r\n"), &no_limits, "invalid multibulk length");
+    expect_error(BYTES("*-0\r\n"), &no_limits, "invalid multibulk length");
+    expect_error(BYTES("*1\r\n$04\r\nPING\r\n"), &no_limits, "invalid bulk length");
+    expect_error(BYTES("*1\r\n$+4\r\nPING\r\n"), &no_limits, "invalid bulk length");
+}
+
+static void lines_without_an_end_are_bounded(void **state) {
+    size_t size = RESP_INLINE_MAX + 1;
+    char *line = mem_alloc(size);
+    memset(line, 'a', size);
+    expect_more(bytes_of(line, size - 1), &no_limits, 1);
+    expect_error(bytes_of(line, size), &no_limits, "too big inline request");
+    mem_free(line);
+}
+
+static void strangers_may_say_little(void **state) {
+    struct resp_limits limits = no_limits;
+    limits.unauthenticated = true;
+    expect_error(BYTES("*11\r\n"), &limits, "unauthenticated multibulk length");
+    expect_error(BYTES("*1\r\n$16385\r\n"), &limits, "unauthenticated bulk length");
+    expect_more(BYTES("*10\r\n"), &limits, 1);
+    expect_more(BYTES("*1\r\n$16384\r\n"), &limits, 16386);
+}
+
+static void an_announced_number_reserves_nothing(void **state) {
+    expect_more(BYTES("*2147483647\r\n"), &no_limits, 1);
+    expect_more(BYTES("*2147483647\r\n$1\r\na\r\n$1\r\nb\r\n"), &no_limits, 1);
+    assert_true(batch.capacity <= 2048);
+}
+
+static void a_huge_command_widens_the_batch_for_itself(void **state) {
+    enum { ARGUMENTS = 200000 };
+    struct buffer input = BUFFER_EMPTY;
+    buffer_appendf(&input, "*%d\r\n", ARGUMENTS);
+    for (int i = 0; i < ARGUMENTS; i++)
+        buffer_appendf(&input, "$%d\r\n%06d\r\n", 6, i);
+    struct resp_parser parser = {0};
+    struct resp_command command;
+    size_t used = 0, wanted;
+    const char *error;
+    enum resp_result result = RESP_MORE;
+    // It comes in a hundred pieces; the batch serves others in between.
+    for (size_t piece = 1; piece <= 100; piece++) {
+        resp_batch_reset(&batch);
+        struct bytes so_far = bytes_of(input.data, input.size * piece / 100);
+        result = resp_parse(&parser, &batch, so_far, &no_limits, &command, &used, &wanted, &error);
+        assert_int_equal(result, piece < 100 ? RESP_MORE : RESP_COMMAND);
+    }
+    assert_int_equal(command.argc, ARGUMENTS);
+    assert_int_equal(used, input.size);
+    for (int i = 0; i < ARGUMENTS; i += 777) {
+        char text[16];
+        snprintf(text, sizeof text, "%06d", i);
+        assert_memory_equal(command.argv[i].data, text, 6);
+    }
+    resp_batch_reset(&batch);
+    assert_true(batch.capacity < ARGUMENTS);
+    resp_parser_free(&parser);
+    buffer_free(&input);
+}
+
+static void a_full_batch_is_told_and_nothing_is_lost(void **state) {
+    enum { COMMANDS = 10, ARGUMENTS = 300 };
+    struct buffer input = BUFFER_EMPTY;
+    for (int i = 0; i < COMMANDS; i++) {
+        buffer_appendf(&input, "*%d\r\n", ARGUMENTS);
+        for (int j = 0; j < ARGUMENTS; j++)
+            buffer_appendf(&input, "$1\r\n%d\r\n", i);
+    }
+    struct resp_parser parser = {0};
+    struct resp_command commands[COMMANDS];
+    size_t at = 0, used, wanted;
+    const char *error;
+    int got = 0, full = 0, first = 0;
+    while (got < COMMANDS) {
+        struct bytes rest = bytes_of(input.data + at, input.size - at);
+        enum resp_result result = resp_parse(&parser, &batch, rest, &no_limits, &commands[got], &used, &wanted, &error);
+        if (result == RESP_BATCH_FULL) {
+            // What is in it is still whole.
+            for (int i = first; i < got; i++)
+                for (int j = 0; j < ARGUMENTS; j++)
+                    assert_int_equal(commands[i].argv[j].data[0], '0' + i);
+            first = got;
+            full++;
+            resp_batch_reset(&batch);
+            continue;
+        }
+        assert_int_equal(result, RESP_COMMAND);
+        at += used;
+        got++;
+    }
+    assert_int_equal(at, input.size);
+    assert_true(full >= 2);
+    resp_parser_free(&parser);
+    buffer_free(&input);
+}
+
+static void a_restart_begins_with_the_first_byte(void **state) {
+    struct resp_parser parser = {0};
+    const char *error;
+    size_t wanted, used;
+    assert_int_equal(parse(&parser, BYTES("*2\r\n$3\r\nGET\r\n$1"), &no_limits, &error, &wanted), RESP_MORE);
+    resp_parser_restart(&parser);
+    struct resp_command command;
+    resp_batch_reset(&batch);
+    assert_int_equal(resp_parse(&parser, &batch, BYTES("\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), &no_limits, &command, &used,
+                                &wanted, &error),
+                     RESP_COMMAND);
+    assert_int_equal(command.argc, 0);
+    assert_int_equal(used, 2);
+    resp_parser_free(&parser);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_cut_gives_the_same_commands, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(nonsense_is_named, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(lengths_are_canonical, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(lines_without_an_end_are_bounded, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(strangers_may_say_little, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(an_announced_number_reserves_nothing, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(a_huge_command_widens_the_batch_for_itself, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(a_full_batch_is_told_and_nothing_is_lost, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(a_restart_begins_with_the_first_byte, open_batch, close_batch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
