@@ -272,40 +272,64 @@ static void write_flags(struct buffer *out, uint16_t flags) {
     if (!any) buffer_append_string(out, "noflags");
 }
 
+static void write_number(struct buffer *out, uint64_t number) {
+    char text[NUMBER_TEXT_MAX];
+    size_t size = number_format_unsigned(text, number);
+    buffer_append(out, text, size);
+}
+
+static void write_pair(struct buffer *out, const char *before, uint64_t number) {
+    buffer_append_string(out, before);
+    write_number(out, number);
+}
+
+static void write_text(struct buffer *out, const char *before, const char *text) {
+    buffer_append_string(out, before);
+    buffer_append_string(out, text);
+}
+
 // A file names the hostname even when it is empty, because aux fields follow.
 static void write_address(struct buffer *out, const struct nodes_text_node *node,
                           enum nodes_text_style style) {
-    buffer_appendf(out, "%s:%u@%u", node->ip, node->port, node->bus_port);
-    if (style == NODES_TEXT_REPLY) {
-        if (node->hostname[0]) buffer_appendf(out, ",%s", node->hostname);
-        return;
-    }
-    buffer_appendf(out, ",%s", node->hostname);
-    if (node->shard_id[0]) buffer_appendf(out, ",shard-id=%s", node->shard_id);
-    if (node->human_nodename[0]) buffer_appendf(out, ",nodename=%s", node->human_nodename);
-    if (node->other_port)
-        buffer_appendf(out, ",%s=%u", node->other_is_tls ? "tls-port" : "tcp-port", node->other_port);
+    write_text(out, " ", node->ip);
+    write_pair(out, ":", node->port);
+    write_pair(out, "@", node->bus_port);
+    if (style == NODES_TEXT_FILE || node->hostname[0]) write_text(out, ",", node->hostname);
+    if (style == NODES_TEXT_REPLY) return;
+    if (node->shard_id[0]) write_text(out, ",shard-id=", node->shard_id);
+    if (node->human_nodename[0]) write_text(out, ",nodename=", node->human_nodename);
+    if (node->other_port) write_pair(out, node->other_is_tls ? ",tls-port=" : ",tcp-port=", node->other_port);
 }
 
+static void write_moves(struct buffer *out, const struct nodes_text_node *node) {
+    for (size_t i = 0; i < node->move_count; i++) {
+        write_pair(out, " [", node->moves[i].slot);
+        write_text(out, node->moves[i].importing ? "-<-" : "->-", node->moves[i].id);
+        buffer_append_byte(out, ']');
+    }
+}
+
+// A thousand lines are written at each save of a large cluster: no printf here.
 void nodes_text_write(struct buffer *out, const struct nodes_text_node *node, enum nodes_text_style style) {
-    buffer_appendf(out, "%s ", node->id);
+    buffer_append_string(out, node->id);
     write_address(out, node, style);
     buffer_append_byte(out, ' ');
     write_flags(out, node->flags);
-    buffer_appendf(out, " %s %llu %llu %llu %s", node->primary[0] ? node->primary : "-",
-                   (unsigned long long)node->ping_sent, (unsigned long long)node->pong_received,
-                   (unsigned long long)node->config_epoch, node->link_up ? "connected" : "disconnected");
+    write_text(out, " ", node->primary[0] ? node->primary : "-");
+    write_pair(out, " ", node->ping_sent);
+    write_pair(out, " ", node->pong_received);
+    write_pair(out, " ", node->config_epoch);
+    buffer_append_string(out, node->link_up ? " connected" : " disconnected");
     for (size_t i = 0; i < node->range_count; i++) {
-        buffer_appendf(out, " %u", node->ranges[i].first);
-        if (node->ranges[i].last != node->ranges[i].first) buffer_appendf(out, "-%u", node->ranges[i].last);
+        write_pair(out, " ", node->ranges[i].first);
+        if (node->ranges[i].last != node->ranges[i].first) write_pair(out, "-", node->ranges[i].last);
     }
-    for (size_t i = 0; i < node->move_count; i++)
-        buffer_appendf(out, " [%u-%c-%s]", node->moves[i].slot, node->moves[i].importing ? '<' : '>',
-                       node->moves[i].id);
+    write_moves(out, node);
     buffer_append_byte(out, '\n');
 }
 
 void nodes_text_write_vars(struct buffer *out, uint64_t current_epoch, uint64_t last_vote_epoch) {
-    buffer_appendf(out, "vars currentEpoch %llu lastVoteEpoch %llu\n", (unsigned long long)current_epoch,
-                   (unsigned long long)last_vote_epoch);
+    write_pair(out, "vars currentEpoch ", current_epoch);
+    write_pair(out, " lastVoteEpoch ", last_vote_epoch);
+    buffer_append_byte(out, '\n');
 }
