@@ -22,6 +22,11 @@ void recv_hear_sender(struct cluster *cluster, struct received *in) {
     sender->data_received = cluster->now;
     if (in->link.inbound) sender->inbound = in->link.inbound;
     epoch_hear(cluster, packet->current_epoch);
+    // A node's currentEpoch never goes back: one that does has been on its way for long, in the buffers of a
+    // link that a partition held up, say.
+    in->late = packet->current_epoch < sender->current_epoch;
+    sender->current_epoch = max64(sender->current_epoch, packet->current_epoch);
+    if (in->late) return;
     if (packet->config_epoch > sender->config_epoch) {
         sender->config_epoch = packet->config_epoch;
         sender->epoch_time = cluster->now;

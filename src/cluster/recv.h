@@ -10,6 +10,7 @@ struct received {
     struct cluster_link link;
     struct peer *linked;  // whom our link leads to; NULL for an inbound link
     struct peer *sender;  // NULL when we don't know it (a peer in handshake counts as unknown)
+    bool late;            // the sender has said newer things since it sent this
     const char *peer_ip;  // of the link
     const char *local_ip; // of the link
 };

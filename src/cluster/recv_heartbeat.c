@@ -138,8 +138,8 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
     if (!check_name(cluster, in)) return;
     struct peer *sender = in->sender;
     if (sender == NULL || sender == cluster->myself) return;
-    if (in->link.inbound && in->packet.type == PACKET_PING && sender_ip(in)[0] && in->packet.port &&
-        in->packet.bus_port)
+    if (!in->late && in->link.inbound && in->packet.type == PACKET_PING && sender_ip(in)[0] &&
+        in->packet.port && in->packet.bus_port)
         peer_move(cluster, sender, sender_ip(in), in->packet.port, in->packet.other_port,
                   in->packet.bus_port);
     if (in->linked && in->packet.type == PACKET_PONG) {
@@ -147,6 +147,7 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
         sender->ping_sent = 0;
         failure_answered(cluster, sender);
     }
+    if (in->late) return;
     if (!is_stale(cluster, sender, &in->packet)) {
         learn_role(cluster, sender, &in->packet);
         learn_flags(cluster, sender, &in->packet);

@@ -69,7 +69,8 @@ struct peer {
 
     uint64_t fail_time;
     uint64_t config_epoch;
-    uint64_t epoch_time; // when config_epoch last grew
+    uint64_t epoch_time;    // when config_epoch last grew
+    uint64_t current_epoch; // the greatest that it spoke of
     uint64_t replication_offset;
     uint64_t created;
     uint64_t voted_time;     // when we last voted for one of its replicas
