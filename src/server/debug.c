@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/glob.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -24,7 +23,7 @@
 #include "server/debug_digest.h"
 #include "server/saving.h"
 
-enum { POPULATED_SIZE_MAX = 512 * 1024 * 1024, TESTED_TEXT_MAX = 1024 * 1024 };
+enum { POPULATED_SIZE_MAX = 512 * 1024 * 1024 };
 
 static struct entry *find_key(struct call *call, struct bytes key) {
     struct entry *entry = keyspace_find(call->keyspace, call->db, hash_slot(key), hash_bytes(key.data, key.size), key);
@@ -326,15 +325,6 @@ static void debug_structsize(struct call *call) {
     reply_simple(call->reply, line);
 }
 
-static void debug_stringmatch(struct call *call) {
-    int64_t size;
-    if (!call_integer_in(call, call->argv[2], 0, TESTED_TEXT_MAX, &size)) return;
-    char *text = mem_alloc((size_t)size + 1);
-    memset(text, 'a', (size_t)size);
-    reply_integer(call->reply, glob_match(call->argv[3], bytes_of(text, (size_t)size), false));
-    mem_free(text);
-}
-
 static void debug_help(struct call *call) {
     static const char *const lines[] = {
         "ASSERT",
@@ -351,8 +341,6 @@ static void debug_help(struct call *call) {
         "    unit tests to simulate Redis errors.",
         "HTSTATS <dbid>",
         "    Return hash table statistics of the specified database.",
-        "JMAP",
-        "    Accepted for scripts that call it; does nothing.",
         "LOG <message>",
         "    Write <message> to the server log.",
         "OBJECT <key>",
@@ -390,8 +378,6 @@ static void debug_help(struct call *call) {
         "    Accepted; there are no scripts in this version.",
         "SLEEP <seconds>",
         "    Stop the worker that serves this client for <seconds>. Decimals allowed.",
-        "STRINGMATCH-LEN <count> <pattern>",
-        "    Match <pattern> against a string of <count> letters.",
         "STRUCTSIZE",
         "    Return the size of different core C structures.",
         NULL};
@@ -413,7 +399,6 @@ static const struct {
     {"error", debug_error, 1, 1, false},
     {"help", debug_help, 0, 0, false},
     {"htstats", debug_htstats, 1, 2, true},
-    {"jmap", debug_accepted, 0, 0, false},
     {"log", debug_log, 1, 1, false},
     {"object", debug_object, 1, 2, true},
     {"oom", debug_oom, 0, 0, false},
@@ -428,7 +413,6 @@ static const struct {
     {"set-active-expire", debug_set_active_expire, 1, 1, true},
     {"set-disable-deny-scripts", debug_accepted, 1, 1, false},
     {"sleep", debug_sleep, 1, 1, false},
-    {"stringmatch-len", debug_stringmatch, 2, 2, false},
     {"structsize", debug_structsize, 0, 0, false},
 };
 
@@ -450,8 +434,13 @@ static void run_exclusively(struct call *call, command_run *run) {
     dispatcher->held = true; // as dispatch left it
 }
 
+static bool is_allowed(const struct call *call) {
+    if (config.enable_debug == PROTECTION_LOCAL) return is_local_client(call->session);
+    return config.enable_debug == PROTECTION_YES;
+}
+
 static void debug(struct call *call) {
-    if (config.enable_debug == PROTECTION_LOCAL && !is_local_client(call->session)) {
+    if (!is_allowed(call)) {
         reply_error(call->reply, "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
                                  "you can run it from a local connection, otherwise you need to set this option in the "
                                  "configuration file, and then restart the server.");
@@ -473,6 +462,6 @@ const struct command debug_commands[] = {
     {.name = "debug",
      .run = debug,
      .arity = -2,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED},
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE},
     {.name = NULL},
 };

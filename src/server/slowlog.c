@@ -119,7 +119,7 @@ static void reply_entry(struct reply *reply, const struct slow_entry *entry) {
 static void slowlog_get(struct call *call) {
     int64_t wanted = SHOWN_BY_DEFAULT;
     if (call->argc > 3) {
-        call_wrong_arity(call);
+        call_unknown_subcommand(call);
         return;
     }
     if (call->argc == 3 && (!number_parse(call->argv[2], &wanted) || wanted < -1)) {
