@@ -691,7 +691,7 @@ void workers_create(unsigned count, struct keyspace *keyspace, struct journal *j
 
 void workers_run(void) {
     for (unsigned i = 1; i < worker_total; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "worker-%u", i);
         int error = thread_start(&workers[i]->thread, name, run_worker, workers[i]);
         if (error) {
