@@ -116,7 +116,7 @@ static void tick_comes(struct event *event) {
         world_plan(&sim->world, thaw, tick_comes, node, NULL, thaw);
         return;
     }
-    node->tick_us = 0;
+    node->tick_us = sim->world.now; // while it is told, no other is planned
     replication_tell(node);
     node->tick_us = 0;
     struct cluster_event tick = {.kind = CLUSTER_EVENT_TICK};
@@ -506,6 +506,8 @@ void node_init(struct node *node, struct sim *sim, uint32_t index) {
     node->replication.source = -1;
     // Machines were not all switched on at the same time.
     node->clock.base_us = world_between(&sim->world, 1000000, 100000000);
+    // But what time of day it is they agree on.
+    node->clock.wall_jump_ms = -(int64_t)(node->clock.base_us / MICROSECONDS_PER_MS);
 }
 
 static void let_go(struct node *node) {

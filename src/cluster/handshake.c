@@ -65,7 +65,12 @@ void peer_move(struct cluster *cluster, struct peer *peer, const char *ip, uint1
     peer->other_port = other_port;
     peer->bus_port = bus_port;
     peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_NOADDR);
-    if (!same) action_disconnect(cluster, peer), peer->link_broke = false, cluster->next_tick = cluster->now;
+    if (!same) {
+        action_disconnect(cluster, peer);
+        peer->link_broke = false;
+        peer->link_retry = peer->link_failures = 0;
+        cluster->next_tick = cluster->now;
+    }
     cluster->todo |= TODO_SAVE | TODO_ROUTES;
     action_note(cluster, LOG_WARNING, "Address updated for node %.40s, now %s:%u", peer->id, peer->ip,
                 peer->port);

@@ -8,6 +8,8 @@
 #include "cluster/peers.h"
 #include "cluster/speak.h"
 
+enum { PREFETCH_DISTANCE = 8 }; // peers lie scattered, and every tick looks at all
+
 // How often everybody is pinged. Cluster spec, "Heartbeat": every node is pinged that was not heard of for
 // NODE_TIMEOUT / 2; a small cluster can afford twice that.
 static uint64_t ping_interval(const struct cluster *cluster) {
@@ -40,9 +42,19 @@ void heartbeat_link_up(struct cluster *cluster, struct peer *peer) {
     peer->link = LINK_UP;
     peer->link_time = cluster->now;
     peer->link_broke = false;
+    peer->link_failures = 0;
     // Cluster spec, "Nodes handshake": the first message to a node that must take us in is a MEET.
     speak_ping(cluster, peer, peer_is(peer, CLUSTER_NODE_MEET) ? PACKET_MEET : PACKET_PING);
     peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_MEET);
+}
+
+// Where nobody listens it is no use to knock with every tick: the waits double, up to a quarter of the node
+// timeout. Whoever comes back makes its own link to us, which ends the wait.
+static void wait_for_link(struct cluster *cluster, struct peer *peer) {
+    uint64_t longest = min64(LINK_RETRY_MAX_MS, max64(cluster->config.node_timeout / 4, TICK_MS));
+    uint64_t wait = min64((uint64_t)TICK_MS << peer->link_failures, longest);
+    if (wait < longest) peer->link_failures++;
+    peer->link_retry = cluster->now + wait;
 }
 
 void heartbeat_link_down(struct cluster *cluster, struct peer *peer, bool refused) {
@@ -57,7 +69,10 @@ void heartbeat_link_down(struct cluster *cluster, struct peer *peer, bool refuse
                         "Node %.40s refuses connections after its link broke: it has died.", peer->id);
         failure_suspect(cluster, peer);
     }
-    if (!was_up) return; // tried again with the next tick
+    if (!was_up) {
+        wait_for_link(cluster, peer);
+        return;
+    }
     peer->link_broke = true;
     make_link(cluster, peer);
 }
@@ -71,7 +86,7 @@ static void check_link(struct cluster *cluster, struct peer *peer) {
                   elapsed(cluster, peer->ping_sent) > patience(cluster) &&
                   elapsed(cluster, peer->link_heard) > patience(cluster);
     if (stuck || silent) action_disconnect(cluster, peer);
-    if (peer->link == LINK_NONE) make_link(cluster, peer);
+    if (peer->link == LINK_NONE && cluster->now >= peer->link_retry) make_link(cluster, peer);
 }
 
 // ---- Pings ----
@@ -141,6 +156,8 @@ void heartbeat_tick(struct cluster *cluster) {
     cluster->next_suspicion = UINT64_MAX;
     for (uint32_t i = 0; i < cluster->peers_end; i++) {
         struct peer *peer = cluster->peers[i];
+        if (i + PREFETCH_DISTANCE < cluster->peers_end)
+            __builtin_prefetch(cluster->peers[i + PREFETCH_DISTANCE]);
         if (peer && peer != cluster->myself) check_peer(cluster, peer);
     }
     if (cluster->now >= cluster->next_random_ping) {

@@ -20,7 +20,10 @@ void recv_hear_sender(struct cluster *cluster, struct received *in) {
     struct peer *sender = in->sender;
     const struct packet *packet = &in->packet;
     sender->data_received = cluster->now;
-    if (in->link.inbound) sender->inbound = in->link.inbound;
+    if (in->link.inbound) {
+        sender->inbound = in->link.inbound;
+        sender->link_retry = sender->link_failures = 0; // it is there again
+    }
     epoch_hear(cluster, packet->current_epoch);
     // A node's currentEpoch never goes back: one that does has been on its way for long, in the buffers of a
     // link that a partition held up, say.

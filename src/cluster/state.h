@@ -34,6 +34,7 @@ enum {
     MIGRATION_DELAY_MS = 5000, // a primary must have been orphaned for so long
     SAVE_RETRY_MS = 1000,
     CLOCK_TOLERANCE_MS = 500, // how far in our future a gossiped pong may lie
+    LINK_RETRY_MAX_MS = 2000, // a link that can't be made is tried less and less often, down to this
     SMALL_CLUSTER = 64,       // up to so many nodes pings are twice as frequent
     SUSPICION_FANOUT_MAX = 32 // how many peers hear of a suspicion at once; the rest by gossip
 };
@@ -57,10 +58,12 @@ struct peer {
     uint64_t data_received; // any bytes over one of its links
     uint64_t link_time;     // since when the link is as it is
     uint64_t link_heard;    // when anything last came over our link
+    uint64_t link_retry;    // before this our link is not made anew
     uint16_t index;
     uint16_t flags;
     uint16_t primary;     // a replica's, NO_PEER otherwise
     uint8_t link;         // enum link_state
+    uint8_t link_failures; // how often in a row it could not be made
     bool link_broke : 1;  // it was up and fell: a refusal is now the mark of a dead process
     bool extensions : 1;  // it reads extensions in pings
     bool forget_link : 1; // the link must be made anew
