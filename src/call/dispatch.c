@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "base/crc16.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -302,7 +303,7 @@ static const char *check_state(const struct session *session, const struct comma
 
 // An error was replied; its text stands at `at` in the output.
 static void count_error(struct dispatcher *dispatcher, const struct buffer *output, size_t at) {
-    counters[dispatcher->worker].errors++;
+    counter_add(&counters[dispatcher->worker].errors, 1);
     if (!sinks.error || at >= output->size || output->data[at] != '-') return;
     const char *code = output->data + at + 1;
     unsigned size = 0;
@@ -325,23 +326,28 @@ static void after_reply_mode(struct session *session, size_t output_before) {
         session->reply_mode = REPLY_SKIP;
 }
 
+static bool is_monitored(const struct call *call) {
+    return !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) && call->session->kind != SESSION_LOADER;
+}
+
 // Runs the command's function and collects its effect.
 static void run(struct dispatcher *dispatcher, struct call *call) {
     const struct command *command = call->command;
-    if (__builtin_expect(dispatch_monitors != 0, 0) && !(command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) &&
-        call->session->kind != SESSION_LOADER)
-        sinks.monitor(dispatcher, call->session, call->argv, call->argc);
+    bool monitored = __builtin_expect(dispatch_monitors != 0, 0) && is_monitored(call);
+    bool ends_queue = monitored && is_run_by(command, "exec"); // monitors see EXEC after what it runs
+    if (monitored && !ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
     size_t reply_at = call->session->output.size;
     command->run(call);
+    if (ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
     if (call->changes) {
-        counters[dispatcher->worker].changes += call->changes;
+        counter_add(&counters[dispatcher->worker].changes, call->changes);
         effects_finish(call);
     }
     uint64_t ticks = ticks_now();
     int64_t ns = ticks_to_ns(ticks - dispatcher->ticks);
     dispatcher->ticks = ticks;
     struct command_counter *counter = &counters[dispatcher->worker].by_command[command->number];
-    counters[dispatcher->worker].commands++;
+    counter_add(&counters[dispatcher->worker].commands, 1);
     counter->calls++;
     counter->nanoseconds += (uint64_t)ns;
     if (call->reply->failed) {
@@ -575,7 +581,7 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
             }
             run(dispatcher, &call);
             effects_journal(dispatcher, session);
-            if (session->asking && !(command->flags & CMD_ASKING && is_run_by(command, "asking"))) session->asking = false;
+            if (session->asking && !is_run_by(command, "asking")) session->asking = false;
         }
         if (!parked) pass_on(dispatcher, session, prepared);
         let_out(dispatcher, &admitted);
@@ -596,16 +602,16 @@ static void remove_silently(struct dispatcher *dispatcher, unsigned db, unsigned
     effects_add(dispatcher, db, 2, (struct bytes[]){name, copy});
     keyspace_touched(dispatcher->keyspace, db, slot, key);
     keyspace_remove(dispatcher->keyspace, db, slot, hash_bytes(key.data, key.size), key);
-    counters[dispatcher->worker].changes++;
+    counter_add(&counters[dispatcher->worker].changes, 1);
 }
 
 void dispatch_expire(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key) {
-    counters[dispatcher->worker].expired++;
+    counter_add(&counters[dispatcher->worker].expired, 1);
     remove_silently(dispatcher, db, slot, key);
 }
 
 void dispatch_evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key) {
-    counters[dispatcher->worker].evicted++;
+    counter_add(&counters[dispatcher->worker].evicted, 1);
     remove_silently(dispatcher, db, slot, key);
 }
 

@@ -189,7 +189,8 @@ static void start_load_ended(void *argument) {
     struct loaded_message *message = argument;
     struct start_load *load = message->load;
     if (!message->loaded.ok) {
-        log_write(LOG_WARNING, "Fatal error loading the DB: %s. Exiting.", message->loaded.error);
+        log_write(LOG_WARNING, "Fatal error loading the DB from the RDB file %s/%s: %s. Exiting.",
+                  replication_settings.directory, replication_settings.dbfilename, message->loaded.error);
         exit(1);
     }
     say_loaded(&message->loaded, clock_mono_ms() - load->began_ms);
