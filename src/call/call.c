@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/counter.h"
 #include "base/hash.h"
 #include "call/dispatch.h"
 #include "call/effects.h"
@@ -36,10 +37,10 @@ struct entry *call_read(struct call *call, struct bytes key) {
     struct dispatch_counters *counters = dispatch_counters(call->worker);
     struct entry *entry = find_live(call, call->db, key, place_of(call, key));
     if (!entry) {
-        counters->misses++;
+        counter_add(&counters->misses, 1);
         return NULL;
     }
-    counters->hits++;
+    counter_add(&counters->hits, 1);
     if (!call->session->no_touch) keyspace_use(call->keyspace, entry, call->now_ms);
     return entry;
 }

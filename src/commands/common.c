@@ -3,15 +3,16 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "call/dispatch.h"
 
 struct entry *lookup_untouched(struct call *call, struct bytes key) {
     struct entry *entry = call_peek(call, key);
     struct dispatch_counters *counters = dispatch_counters(call->worker);
     if (entry)
-        counters->hits++;
+        counter_add(&counters->hits, 1);
     else
-        counters->misses++;
+        counter_add(&counters->misses, 1);
     return entry;
 }
 

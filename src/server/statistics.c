@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/counter.h"
 #include "base/memory.h"
 #include "os/lock.h"
 #include "os/memory_use.h"
@@ -33,13 +34,13 @@ static void sum_now(struct statistics *sum) {
     memset(sum, 0, sizeof *sum);
     for (unsigned i = 0; i < DISPATCHERS_MAX; i++) {
         const struct dispatch_counters *one = dispatch_counters(i);
-        sum->calls.commands += one->commands;
-        sum->calls.hits += one->hits;
-        sum->calls.misses += one->misses;
-        sum->calls.expired += one->expired;
-        sum->calls.evicted += one->evicted;
-        sum->calls.changes += one->changes;
-        sum->calls.errors += one->errors;
+        sum->calls.commands += counter_read(&one->commands);
+        sum->calls.hits += counter_read(&one->hits);
+        sum->calls.misses += counter_read(&one->misses);
+        sum->calls.expired += counter_read(&one->expired);
+        sum->calls.evicted += counter_read(&one->evicted);
+        sum->calls.changes += counter_read(&one->changes);
+        sum->calls.errors += counter_read(&one->errors);
     }
     workers_network(&sum->network);
     sum->rejected = listener_rejected();
@@ -88,7 +89,7 @@ void statistics_command(unsigned number, struct command_counter *sum) {
 uint64_t statistics_changes(void) {
     uint64_t sum = 0;
     for (unsigned i = 0; i < DISPATCHERS_MAX; i++)
-        sum += dispatch_counters(i)->changes;
+        sum += counter_read(&dispatch_counters(i)->changes);
     return sum;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "call/pause.h"
@@ -159,8 +160,8 @@ static void read_connection(struct connection *connection) {
     struct worker *worker = connection->worker;
     size_t count;
     enum read_result result = connection_read(connection, connection_limits.query_buffer, &count);
-    worker->network.reads++;
-    worker->network.bytes_in += count;
+    counter_add(&worker->network.reads, 1);
+    counter_add(&worker->network.bytes_in, count);
     if (connection->input.size > worker->largest_input) worker->largest_input = connection->input.size;
     list_remove(&connection->hungry);
     if (result == READ_CLOSED) {
@@ -170,7 +171,7 @@ static void read_connection(struct connection *connection) {
         session_describe(&connection->session, worker->dispatcher.mono_ms, &line);
         log_write(LOG_WARNING, "Closing client that reached max query buffer length: %s", buffer_string(&line));
         buffer_free(&line);
-        worker->network.query_buffer_kills++;
+        counter_add(&worker->network.query_buffer_kills, 1);
         close_connection(connection);
     } else {
         if (connection->readable) enlist(&worker->hungry, &connection->hungry);
@@ -237,7 +238,7 @@ static void adopt(void *argument) {
     struct connection **chain = chain_of(worker, session->id);
     connection->next_by_id = *chain;
     *chain = connection;
-    worker->network.connections++;
+    counter_add(&worker->network.connections, 1);
     if (loop_add(worker->loop, &connection->source) != 0) close_connection(connection);
     mem_free(adoption);
 }
@@ -486,7 +487,7 @@ static void over_output_limit(struct connection *connection) {
     log_write(LOG_WARNING, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
               buffer_string(&line));
     buffer_free(&line);
-    connection->worker->network.output_buffer_kills++;
+    counter_add(&connection->worker->network.output_buffer_kills, 1);
     close_connection(connection);
 }
 
@@ -521,8 +522,8 @@ static bool feed_replica(struct connection *connection) {
         hooks.replica_sent(session, (size_t)put);
         total += (size_t)put;
     }
-    connection->worker->network.replica_bytes_out += total;
-    connection->worker->network.bytes_out += total;
+    counter_add(&connection->worker->network.replica_bytes_out, total);
+    counter_add(&connection->worker->network.bytes_out, total);
     if (total >= REPLICA_CHUNK) mark_dirty(connection); // goes on in the next turn
     return true;
 }
@@ -534,8 +535,8 @@ static void flush(struct connection *connection) {
     list_remove(&connection->dirty);
     if (!connection->blocked && session->output.size) {
         bool fine = connection_flush(connection, &count);
-        worker->network.writes++;
-        worker->network.bytes_out += count;
+        counter_add(&worker->network.writes, 1);
+        counter_add(&worker->network.bytes_out, count);
         if (!fine) {
             close_connection(connection);
             return;
@@ -726,15 +727,15 @@ void workers_network(struct network_counters *sum) {
     *sum = (struct network_counters){0};
     for (unsigned i = 0; i < worker_total; i++) {
         const struct network_counters *one = &workers[i]->network;
-        sum->connections += one->connections;
-        sum->rejected += one->rejected;
-        sum->bytes_in += one->bytes_in;
-        sum->bytes_out += one->bytes_out;
-        sum->reads += one->reads;
-        sum->writes += one->writes;
-        sum->query_buffer_kills += one->query_buffer_kills;
-        sum->output_buffer_kills += one->output_buffer_kills;
-        sum->replica_bytes_out += one->replica_bytes_out;
+        sum->connections += counter_read(&one->connections);
+        sum->rejected += counter_read(&one->rejected);
+        sum->bytes_in += counter_read(&one->bytes_in);
+        sum->bytes_out += counter_read(&one->bytes_out);
+        sum->reads += counter_read(&one->reads);
+        sum->writes += counter_read(&one->writes);
+        sum->query_buffer_kills += counter_read(&one->query_buffer_kills);
+        sum->output_buffer_kills += counter_read(&one->output_buffer_kills);
+        sum->replica_bytes_out += counter_read(&one->replica_bytes_out);
     }
 }
 
