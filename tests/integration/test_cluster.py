@@ -248,8 +248,8 @@ def test_coverage_is_required_or_not(cluster):
     trio = cluster(primaries=3, replicas=0, cluster_node_timeout=int(1000 * SLOWNESS))
     lost = trio.nodes[2]
     first = trio.nodes[0]
+    key = next(f"k{i}" for i in range(1000) if first.client().reply("EXISTS", f"k{i}") == 0)
     lost.kill()
-    key = next(f"k{i}" for i in range(1000) if trio.nodes[0].client().reply("EXISTS", f"k{i}") == 0)
     first.wait_for(lambda client: cluster_info(client)["cluster_state"] == "fail", 15, "the state to be fail")
     with first.client() as client:
         assert client.reply("SET", key, "v") == "CLUSTERDOWN The cluster is down"
@@ -271,7 +271,8 @@ def test_migrate_between_redis_and_us(server, redis_server, direction):
         address = ["127.0.0.1", target.port]
         assert one.call("MIGRATE", *address, "k7", 0, 5000) == b"OK"
         assert one.call("EXISTS", "k7") == 0
-        assert two.call("PEXPIRETIME", "k7") == far and two.call("GET", "k7") == values["k7"]
+        # What is left to live is what travels: the moment may shift by the time of the journey.
+        assert abs(two.call("PEXPIRETIME", "k7") - far) < 2000 * SLOWNESS and two.call("GET", "k7") == values["k7"]
         assert one.call("MIGRATE", *address, "k7", 0, 5000) == b"NOKEY"
         assert one.call("MIGRATE", *address, "k8", 3, 5000, "COPY") == b"OK"
         assert one.call("GET", "k8") == values["k8"]

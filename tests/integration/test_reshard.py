@@ -185,7 +185,7 @@ def test_one_slot_by_hand(cluster):
         assert two.reply("GET", "{tag}0") == f"MOVED {slot} 127.0.0.1:{source.port}"
         assert two.pipeline([["ASKING"], ["GET", "{tag}0"], ["GET", "{tag}0"]])[1] == b"0"
         assert two.pipeline([["ASKING"], ["SET", "{tag}new", "x"]])[1] == b"OK"
-        assert two.pipeline([["ASKING"], ["PEXPIRETIME", "{tag}7"]])[1] == far + 7
+        assert abs(two.pipeline([["ASKING"], ["PEXPIRETIME", "{tag}7"]])[1] - far - 7) < 2000 * SLOWNESS
         replies = two.pipeline([["ASKING"], ["MULTI"], ["INCR", "{tag}count"], ["EXEC"]])
         assert replies[-1] == [1] or isinstance(replies[-1], Error)
         # The source's keys that are left can be written there, and move with their new value.

@@ -312,7 +312,7 @@ def test_redis_benchmark(server):
 
 
 def test_redis_cli(server):
-    shoal = server(repl_diskless_sync_delay=0)
+    shoal = server()
     cli = [programs.redis("cli"), "-p", shoal.port]
     assert run(*cli, "SET", "k", "v").stdout == b"OK\n"
     assert run(*cli, "--no-raw", "GET", "k").stdout == b'"v"\n'
@@ -323,6 +323,13 @@ def test_redis_cli(server):
     assert len(run(*cli, "--scan", "--pattern", "k1*").stdout.split()) == 1111
     assert run(*cli, "--bigkeys").returncode == 0
     assert b"PONG" in run(*cli, "-r", 3, "PING").stdout
+
+
+def test_redis_cli_fetches_an_rdb(server):
+    shoal = server(repl_diskless_sync_delay=0)
+    shoal.call("SET", "k", "v")
     rdb = shoal.directory / "fetched.rdb"
-    assert run(*cli, "--rdb", rdb).returncode == 0
+    result = run(programs.redis("cli"), "-p", shoal.port, "--rdb", rdb)
+    assert result.returncode == 0, result.stdout
     assert rdb.read_bytes().startswith(b"REDIS00")
+    assert b"RDB looks OK" in run(programs.redis("check-rdb"), rdb).stdout

@@ -25,6 +25,10 @@ cluster|delslotsrange cluster|setslot cluster|replicate cluster|set-config-epoch
 """.split()
 
 
+# Flags that 7.2 has and 7.0.15 lacks: the layout may be asked for while the data is loaded.
+FLAGS_OF_72 = {"cluster|slots": [b"loading"], "cluster|shards": [b"loading"], "debug": [b"protected"]}
+
+
 def entry(client, name):
     """COMMAND INFO of a command or subcommand."""
     (found,) = client.call("COMMAND", "INFO", name)
@@ -58,7 +62,7 @@ def test_command_info(both, name):
     assert theirs is not None, f"{name} is not Redis's; the list above is wrong"
     assert ours[0] == theirs[0]
     assert ours[1] == theirs[1], "arity"
-    assert names_of_list(ours[2]) == names_of_list(theirs[2]), "flags"
+    assert names_of_list(ours[2]) in (names_of_list(theirs[2]), names_of_list(theirs[2] + FLAGS_OF_72.get(name, []))), "flags"
     assert ours[3:6] == theirs[3:6], "first key, last key, step"
     assert names_of_list(ours[6]) == names_of_list(theirs[6]), "ACL categories"
     assert key_specs(ours) == key_specs(theirs), "key specifications"

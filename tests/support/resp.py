@@ -25,8 +25,8 @@ class Error(str):
         return self.split(" ", 1)[0]
 
 
-class ReplyError(Exception):
-    """An error reply as an exception, from Client.call()."""
+class ReplyError(AssertionError):
+    """An error reply as an exception, from Client.call(): that there is none is what call() asserts."""
 
     @property
     def code(self):
