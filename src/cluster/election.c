@@ -18,6 +18,7 @@ enum {
     RANK_STEP_MIN_MS = 50, // time for a vote to be asked for, saved and answered
     RANK_STEP_MAX_MS = 1000,
     RANK_STEP_DIVISOR = 10,
+    CLOCK_MARGIN_DIVISOR = 10, // so much of its time may a clock be wrong
 };
 
 enum refusal { REFUSAL_NONE, REFUSAL_DATA_AGE, REFUSAL_WAITING_VOTES, REFUSAL_EXPIRED };
@@ -87,12 +88,17 @@ static uint32_t my_rank(struct cluster *cluster) {
     return rank;
 }
 
+// May an administrator's failover go on? Its time counts even when no tick came in time (we slept).
+static bool manual_may_start(const struct cluster *cluster) {
+    return cluster->manual.until && cluster->manual.can_start && cluster->now <= cluster->manual.until;
+}
+
 // Cluster spec, "Replica election and promotion": a replica stands for election when its primary is in FAIL
 // state and serves slots; or when the administrator's failover may start.
 static bool wanted(struct cluster *cluster) {
     struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
     if (!peer_is(myself, CLUSTER_NODE_REPLICA) || head == NULL || head->slots == 0) return false;
-    if (cluster->manual.until && cluster->manual.can_start) return true;
+    if (manual_may_start(cluster)) return true;
     return peer_is(head, CLUSTER_NODE_FAIL) && !cluster->config.replica_no_failover;
 }
 
@@ -100,8 +106,7 @@ static bool wanted(struct cluster *cluster) {
 // limit.
 static bool data_is_fresh(struct cluster *cluster) {
     const struct cluster_config *config = &cluster->config;
-    if (config->replica_validity_factor == 0 || (cluster->manual.until && cluster->manual.can_start))
-        return true;
+    if (config->replica_validity_factor == 0 || manual_may_start(cluster)) return true;
     if (!cluster->ever_synchronised) return false;
     uint64_t age = cluster->data_age + elapsed(cluster, cluster->data_age_time);
     // The time that it took to call the primary failed is not held against us.
@@ -117,7 +122,7 @@ static void log_refusal(struct cluster *cluster, enum refusal refusal, const cha
 
 static void plan(struct cluster *cluster) {
     struct election *election = &cluster->election;
-    bool manual = cluster->manual.until && cluster->manual.can_start;
+    bool manual = manual_may_start(cluster);
     election->primary = cluster->myself->primary;
     election->votes = 0;
     election->asked = false;
@@ -143,14 +148,16 @@ static void adjust_rank(struct cluster *cluster) {
 
 static void ask_for_votes(struct cluster *cluster) {
     struct peer *head = peer_shard_head(cluster, cluster->myself);
-    bool manual = cluster->manual.until && cluster->manual.can_start;
+    bool manual = manual_may_start(cluster);
     epoch_advance(cluster);
     cluster->election.epoch = cluster->current_epoch;
     cluster->election.asked = true;
     action_note(cluster, LOG_NOTICE, "Starting a failover election for epoch %llu.",
                 (unsigned long long)cluster->current_epoch);
-    // Voters must know of the failure before they are asked; on each link this comes first.
-    if (peer_is(head, CLUSTER_NODE_FAIL)) speak_fail(cluster, head);
+    // Voters must know of the failure before they are asked; on each link this comes first. What was agreed
+    // on long ago they know, or know better.
+    bool fresh = elapsed(cluster, head->fail_time) < cluster->config.node_timeout * 2;
+    if (peer_is(head, CLUSTER_NODE_FAIL) && fresh) speak_fail(cluster, head);
     speak_auth_request(cluster, manual);
 }
 
@@ -168,7 +175,7 @@ void election_update(struct cluster *cluster) {
     }
     bool expired = election->at && elapsed(cluster, election->at) > 2 * auth_timeout(cluster);
     if (election->at == 0 || expired || election->primary != cluster->myself->primary) plan(cluster);
-    if (!election->asked && !cluster->manual.can_start) adjust_rank(cluster);
+    if (!election->asked && !manual_may_start(cluster)) adjust_rank(cluster);
     if (cluster->now < election->at) return;
     if (elapsed(cluster, election->at) > auth_timeout(cluster)) {
         log_refusal(cluster, REFUSAL_EXPIRED, "Failover attempt expired.");
@@ -262,11 +269,14 @@ void manual_start(struct cluster *cluster, bool force) {
 
 // Cluster spec, "Manual failover": the primary stops its clients and tells the replica the offset at which it
 // stopped.
+// The replica's time began earlier, but its clock may be slower: we wait a little longer than it does. Asked
+// again, we stay as we are.
 void manual_begin_as_primary(struct cluster *cluster, struct peer *replica) {
-    manual_stop(cluster);
+    if (!cluster->manual.pause_wanted) manual_stop(cluster);
     uint64_t timeout = cluster->config.manual_failover_timeout;
-    cluster->manual.until = cluster->now + timeout;
+    cluster->manual.until = cluster->now + timeout + timeout / CLOCK_MARGIN_DIVISOR;
     cluster->manual.replica = replica->index;
+    cluster->manual.paused = false;
     cluster->manual.pause_wanted = true;
     action_note(cluster, LOG_WARNING, "Manual failover requested by replica %.40s.", replica->id);
     action_add(cluster, CLUSTER_ACTION_PAUSE_WRITES)->until = cluster->now + 2 * timeout - CLOCK_BASE;
@@ -282,7 +292,14 @@ void manual_primary_paused(struct cluster *cluster, uint64_t offset) {
 
 static void manual_update_replica(struct cluster *cluster) {
     struct manual_failover *manual = &cluster->manual;
-    if (manual->can_start || !manual->offset_known) return;
+    const struct peer *head = peer_shard_head(cluster, cluster->myself);
+    if (!manual->offset_known) return;
+    if (head && head->replication_offset > manual->primary_offset) {
+        action_note(cluster, LOG_WARNING, "Manual failover given up: the master takes writes again.");
+        manual_stop(cluster);
+        return;
+    }
+    if (manual->can_start) return;
     if (cluster->myself->replication_offset != manual->primary_offset) return;
     manual->can_start = true;
     cluster->todo |= TODO_ELECTION;

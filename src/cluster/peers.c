@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "cluster/actions.h"
+#include "cluster/election.h"
 #include "cluster/slots.h"
 
 enum { INDEX_SMALLEST = 16, INDEX_GAP = 0xffff };
@@ -102,7 +103,7 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     peer->flags = (uint16_t)flags;
     peer->primary = NO_PEER;
     peer->created = cluster->now;
-    peer->claims_version = UINT64_MAX;
+    peer->slots_changed = ++cluster->slots_version;
     if (id)
         memcpy(peer->id, id, CLUSTER_ID_SIZE);
     else
@@ -136,7 +137,7 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     }
     if (cluster->election.primary == peer->index)
         cluster->election.primary = NO_PEER, cluster->election.at = 0;
-    if (cluster->manual.replica == peer->index) cluster->manual.replica = NO_PEER;
+    if (cluster->manual.replica == peer->index) manual_stop(cluster);
     cluster->peers[peer->index] = NULL;
     cluster->peers_count--;
     cluster->slots_version++;
@@ -163,7 +164,7 @@ void peer_rename(struct cluster *cluster, struct peer *peer, const char *id) {
 }
 
 static void role_changed(struct cluster *cluster, struct peer *peer) {
-    cluster->slots_version++;
+    peer->slots_changed = ++cluster->slots_version;
     cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
     if (peer == cluster->myself) promise(cluster);
 }

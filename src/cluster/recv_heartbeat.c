@@ -117,7 +117,11 @@ static void learn_slots(struct cluster *cluster, struct received *in) {
     struct peer *sender = in->sender;
     const struct packet *packet = &in->packet;
     uint64_t hash = hash_bytes(packet->slots, PACKET_SLOTS_SIZE) ^ packet->config_epoch * 0x9e3779b97f4a7c15u;
-    if (sender->claims_hash == hash && sender->claims_version == cluster->slots_version) return; // as before
+    const struct peer *before = peer_shard_head(cluster, sender);
+    if (sender->claims_hash == hash && before && sender->claims_version >= sender->slots_changed &&
+        sender->claims_version >= before->slots_changed)
+        return;                 // as before
+    sender->claims_version = 0; // until all of it was taken in
     if (peer_is(sender, CLUSTER_NODE_PRIMARY))
         slots_learn(cluster, sender, packet->config_epoch, packet->slots);
     struct peer *head = peer_shard_head(cluster, sender);

@@ -28,6 +28,8 @@ void slot_give(struct cluster *cluster, unsigned slot, struct peer *peer) {
     }
     cluster->owner[slot] = peer ? peer->index : NO_PEER;
     cluster->slots_version++;
+    if (old) old->slots_changed = cluster->slots_version;
+    if (peer) peer->slots_changed = cluster->slots_version;
     cluster->todo |= TODO_SAVE | TODO_STATE | TODO_ROUTES;
     if (old == cluster->myself || peer == cluster->myself) promise(cluster);
 }
@@ -38,7 +40,6 @@ static void set_move(struct cluster *cluster, uint16_t *moves, unsigned slot, co
     if (moves[slot] == NO_PEER) cluster->moving++;
     if (index == NO_PEER) cluster->moving--;
     moves[slot] = index;
-    cluster->slots_version++;
     cluster->todo |= TODO_SAVE | TODO_SAVE_SYNC | TODO_ROUTES;
 }
 
@@ -84,7 +85,7 @@ static void collect(const uint16_t *owner, uint16_t index, uint8_t *bits) {
 }
 
 const uint8_t *slots_bitmap(struct cluster *cluster, const struct peer *peer) {
-    if (cluster->claims_of == peer->index && cluster->claims_version == cluster->slots_version)
+    if (cluster->claims_of == peer->index && cluster->claims_version >= peer->slots_changed)
         return cluster->claims;
     cluster->claims_of = peer->index;
     cluster->claims_version = cluster->slots_version;

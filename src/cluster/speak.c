@@ -21,7 +21,7 @@ static void describe(struct cluster *cluster, struct spoken *spoken) {
     // its primary.
     spoken->config_epoch = head ? head->config_epoch : myself->config_epoch;
     const struct peer *owner = head ? head : myself;
-    if (spoken->slots_of == owner->index && spoken->slots_version == cluster->slots_version + 1) return;
+    if (spoken->slots_of == owner->index && spoken->slots_version > owner->slots_changed) return;
     memcpy(spoken->slots, slots_bitmap(cluster, owner), PACKET_SLOTS_SIZE);
     spoken->slots_of = owner->index;
     spoken->slots_version = cluster->slots_version + 1;
@@ -52,7 +52,6 @@ static void fill_header(struct cluster *cluster, struct packet *packet, enum pac
     memcpy(packet->primary, spoken->primary, CLUSTER_ID_SIZE);
     memcpy(packet->sender, cluster->myself->id, CLUSTER_ID_SIZE);
     memcpy(packet->ip, config->announce_ip, sizeof(packet->ip));
-    if (cluster->manual.until && cluster->manual.paused) packet->message_flags[0] |= PACKET_PAUSED;
 }
 
 // A message of a header and `body` bytes to be filled in.
@@ -147,6 +146,9 @@ static struct cluster_message *heartbeat(struct cluster *cluster, enum packet_ty
     if (random > cluster->peers_count) random = cluster->peers_count;
     fill_header(cluster, &packet, type, NULL);
     packet.message_flags[0] |= PACKET_HAS_EXTENSIONS;
+    // Cluster spec, "Manual failover": meant for the replica that asked, and for no other.
+    if (to && cluster->manual.until && cluster->manual.paused && cluster->manual.replica == to->index)
+        packet.message_flags[0] |= PACKET_PAUSED;
     fill_extensions(cluster, &extensions, to);
     uint32_t tail = packet_extensions_size(&extensions, &packet.extensions);
     uint32_t room = (random + count_pfail(cluster)) * PACKET_GOSSIP_SIZE + tail;

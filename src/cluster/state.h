@@ -61,12 +61,12 @@ struct peer {
     uint64_t link_retry;    // before this our link is not made anew
     uint16_t index;
     uint16_t flags;
-    uint16_t primary;     // a replica's, NO_PEER otherwise
-    uint8_t link;         // enum link_state
+    uint16_t primary;      // a replica's, NO_PEER otherwise
+    uint8_t link;          // enum link_state
     uint8_t link_failures; // how often in a row it could not be made
-    bool link_broke : 1;  // it was up and fell: a refusal is now the mark of a dead process
-    bool extensions : 1;  // it reads extensions in pings
-    bool forget_link : 1; // the link must be made anew
+    bool link_broke : 1;   // it was up and fell: a refusal is now the mark of a dead process
+    bool extensions : 1;   // it reads extensions in pings
+    bool forget_link : 1;  // the link must be made anew
     uint32_t slots;
     uint32_t gossip_mark; // the number of the ping that mentions it
 
@@ -80,7 +80,8 @@ struct peer {
     uint64_t acked_epoch;    // the newest election for which its vote was counted
     uint64_t orphaned_time;  // since when it has slots, had replicas, and has no working one
     uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...
-    uint64_t claims_version; // ... while slots_version was this
+    uint64_t claims_version; // ... when slots_version was this
+    uint64_t slots_changed;  // slots_version when its slots or its role last changed
     struct report *reports;
     uint32_t report_count, report_capacity;
     uint32_t inbound;
