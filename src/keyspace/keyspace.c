@@ -416,8 +416,11 @@ void keyspace_swap(struct keyspace *keyspace, unsigned a, unsigned b) {
 size_t keyspace_table_memory(const struct keyspace *keyspace, unsigned db) {
     size_t sum = 0;
     for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
+        // The loader's thread may be at work even in exclusive mode.
+        slot_lock((struct keyspace *)keyspace, slot);
         const struct table *table = keyspace__table(keyspace, db, slot);
         if (table) sum += table_memory(table);
+        slot_unlock((struct keyspace *)keyspace, slot);
     }
     return sum;
 }

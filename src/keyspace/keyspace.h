@@ -106,7 +106,7 @@ struct detached;
 struct detached *keyspace_detach(struct keyspace *keyspace, unsigned db);
 void keyspace_free_detached(struct detached *detached);
 
-// Bytes of heap in the tables of a database.
+// Bytes of heap in the tables of a database. Exclusive mode, or no slot locked by the caller: it locks one after another.
 size_t keyspace_table_memory(const struct keyspace *keyspace, unsigned db);
 
 // --- Watches (WATCH). A watch hangs on its key's slot; a change of the key marks it.
