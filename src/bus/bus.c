@@ -95,15 +95,19 @@ static void set_tick(void) {
 }
 
 static void tick(struct timer *timer) {
-    bus_note_replication();
     struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
     bus_step(&event);
+}
+
+// What comes in this turn may start an election, which ranks by the offset as it is now.
+static void look_at_replication(void *context) {
+    bus_note_replication();
 }
 
 static void run(void *argument) {
     while (!atomic_load(&stopping)) {
         set_tick();
-        loop_turn(bus.loop, -1, NULL, NULL);
+        loop_turn(bus.loop, -1, look_at_replication, NULL);
         save_what_is_due();
         if (bus.publish_due) routes_publish();
         orders_release();
@@ -138,6 +142,7 @@ bool bus_start(const struct bus_options *options, struct buffer *error) {
     timer_init(&bus.tick, tick);
     if (!create_core(options, error)) return false;
     if (!links_listen(options->addresses, options->listen_port, error)) return false;
+    bus_note_replication();
     tick(&bus.tick); // what the start needs: the first save, the role, the routes
     save_what_is_due();
     routes_publish();

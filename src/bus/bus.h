@@ -41,6 +41,10 @@ bool bus_start(const struct bus_options *options, struct buffer *error);
 // Changes the configuration while it runs. Thread: any.
 void bus_configure(const struct bus_config *config);
 
+// The snapshot of the start is loaded: slots with keys that nobody serves are taken by this node; keys of slots that
+// others serve are dropped. Thread: worker 0.
+void bus_keys_loaded(void);
+
 // Saves once more, closes the links, ends the thread.
 void bus_stop(void);
 

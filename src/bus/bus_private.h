@@ -62,6 +62,7 @@ void orders_submit(struct call *call); // a worker's thread; defers
 void orders_outcome(const struct cluster_action *action);
 void orders_release(void);             // outcomes whose save is through and whose routes are published
 void orders_fail(uint64_t save);
+void orders_claim_slot(unsigned slot); // as ADDSLOTS, by ourselves
 
 // views.c: the reading subcommands. False: no such subcommand here.
 bool views_answer(const struct bytes *argv, int argc, struct reply *reply);

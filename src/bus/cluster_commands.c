@@ -3,8 +3,6 @@
 #include "bus/bus_private.h"
 #include "keyspace/slot_lock.h"
 
-enum { KEYS_IN_SLOT_MAX = 1000000 };
-
 static bool enabled(struct call *call) {
     if (settings.cluster_enabled) return true;
     reply_error(call->reply, "ERR This instance has cluster support disabled");
@@ -21,7 +19,8 @@ static void keyslot(struct call *call) {
 
 static bool slot_argument(struct call *call, unsigned *slot) {
     int64_t number;
-    if (!number_parse(call->argv[2], &number) || number < 0 || number >= HASH_SLOTS) {
+    if (!call_integer(call, call->argv[2], &number)) return false;
+    if (number < 0 || number >= HASH_SLOTS) {
         reply_error(call->reply, "ERR Invalid slot");
         return false;
     }
@@ -50,24 +49,14 @@ static bool list_key(void *context, struct entry *entry) {
 }
 
 static void getkeysinslot(struct call *call) {
-    unsigned slot;
-    int64_t limit;
+    int64_t number, limit;
     if (!enabled(call)) return;
-    if (!number_parse(call->argv[2], &(int64_t){0}) || !number_parse(call->argv[3], &limit)) {
-        reply_error(call->reply, "ERR value is not an integer or out of range");
-        return;
-    }
-    if (limit < 0) {
+    if (!call_integer(call, call->argv[2], &number) || !call_integer(call, call->argv[3], &limit)) return;
+    if (number < 0 || number >= HASH_SLOTS || limit < 0) {
         reply_error(call->reply, "ERR Invalid slot or number of keys");
         return;
     }
-    int64_t number = 0;
-    number_parse(call->argv[2], &number);
-    if (number < 0 || number >= HASH_SLOTS) {
-        reply_error(call->reply, "ERR Invalid slot or number of keys");
-        return;
-    }
-    slot = (unsigned)number;
+    unsigned slot = (unsigned)number;
     struct key_list list = {.reply = call->reply, .left = limit};
     size_t place = reply_array_begin(call->reply);
     if (!call->exclusive) slot_lock(call->keyspace, slot);

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "bus/bus_private.h"
 
 struct order {
@@ -82,10 +83,19 @@ void orders_submit(struct call *call) {
     order->argv = copy_arguments(call->argv + 1, order->argc);
     int slot = cluster_order_slot(order->argv, (size_t)order->argc);
     if (slot >= 0) order->keys_in_slot = keyspace_slot_count(call->keyspace, (unsigned)slot);
-    if (bytes_is(order->argv[0], "replicate") || bytes_is(order->argv[0], "reset"))
+    if (bytes_is(order->argv[0], "replicate") || bytes_is(order->argv[0], "reset") ||
+        bytes_is(order->argv[0], "flushslots"))
         order->has_keys = holds_keys(call->keyspace);
     order->ticket = call_defer(call, 0, NULL);
     loop_post(bus.loop, take, order);
+}
+
+void orders_claim_slot(unsigned slot) {
+    char text[NUMBER_TEXT_MAX];
+    struct bytes arguments[] = {BYTES("ADDSLOTS"), {text, number_format_unsigned(text, slot)}};
+    struct cluster_event event = {.kind = CLUSTER_EVENT_ORDER};
+    event.order = (struct cluster_order){.number = next_number++, .arguments = arguments, .count = 2};
+    bus_step(&event); // nobody waits for its outcome
 }
 
 static struct order *find(uint64_t number) {

@@ -1,6 +1,8 @@
 // What the core decided about this node's role and keys: posted to worker 0 and done in exclusive mode, in order.
 #include <stdio.h>
 
+#include "base/bitset.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "bus/bus_private.h"
 #include "replication/replication.h"
@@ -59,6 +61,32 @@ static void post(struct change change) {
     struct change *copy = mem_alloc(sizeof *copy);
     *copy = change;
     loop_post(bus.worker_loop, apply, copy);
+}
+
+// Keys of slots that nobody serves make this node their owner; those of others' slots go.
+static void settle_slots(void *argument) {
+    uint8_t *has_keys = argument;
+    const uint16_t *owners = cluster_view_owners(bus.cluster);
+    struct cluster_view_node myself;
+    cluster_view_myself(bus.cluster, &myself);
+    for (unsigned slot = 0; slot < HASH_SLOTS && myself.flags & CLUSTER_NODE_PRIMARY; slot++) {
+        if (!bitset_test(has_keys, slot) || owners[slot] == myself.index) continue;
+        if (owners[slot] == CLUSTER_NO_INDEX) {
+            log_write(LOG_NOTICE, "I have keys for slot %u, but nobody serves it. Taking it.", slot);
+            orders_claim_slot(slot);
+        } else {
+            log_write(LOG_NOTICE, "I have keys for slot %u, but another node serves it. Deleting them.", slot);
+            roles_drop_slot(slot);
+        }
+    }
+    mem_free(has_keys);
+}
+
+void bus_keys_loaded(void) {
+    uint8_t *has_keys = mem_calloc(HASH_SLOTS / 8, 1);
+    for (unsigned slot = 0; slot < HASH_SLOTS; slot++)
+        if (keyspace_slot_count(bus.keyspace, slot)) bitset_set(has_keys, slot);
+    loop_post(bus.loop, settle_slots, has_keys);
 }
 
 void roles_become_primary(void) {

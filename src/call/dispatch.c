@@ -6,6 +6,7 @@
 #include "base/counter.h"
 #include "base/crc16.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "call/effects.h"
 #include "call/pause.h"
@@ -240,10 +241,23 @@ static void reject_unknown(struct reply *reply, const struct bytes *argv, int ar
     buffer_free(&shown);
 }
 
+// A browser that was tricked into talking to us: it is not even answered.
+static bool speaks_http(struct bytes name) {
+    return bytes_is(name, "post") || bytes_is(name, "host:");
+}
+
 // What can be told without any lock: name, shape, user. False: an error was replied.
 static bool check_shape(struct session *session, const struct prepared *prepared, struct reply *reply) {
     const struct command *command = prepared->command;
     const struct resp_command *parsed = &prepared->parsed;
+    if (!command && speaks_http(parsed->argv[0])) {
+        log_write(LOG_WARNING, "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+                               "commands to Redis. This is likely due to an attacker attempting to use Cross Protocol "
+                               "Scripting to compromise your Redis instance. Connection from %s aborted.",
+                  session->address);
+        session->close_after_reply = true;
+        return false;
+    }
     if (!command) {
         reject_unknown(reply, parsed->argv, parsed->argc);
         return false;
@@ -532,6 +546,12 @@ static void pass_on(struct dispatcher *dispatcher, struct session *session, cons
     dispatcher->passing.size = 0;
 }
 
+// ASKING holds for the next command, or for the whole of the transaction that it opens.
+static void forget_asking(struct session *session, const struct command *command) {
+    if (__builtin_expect(!session->asking, 1) || session->transaction.open) return;
+    if (!command || !is_run_by(command, "asking")) session->asking = false;
+}
+
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session, struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
@@ -539,6 +559,7 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
     if (!check_shape(session, prepared, &reply)) {
         reject(dispatcher, session, command, &reply, before);
         pass_on(dispatcher, session, prepared);
+        forget_asking(session, command);
         after_reply_mode(session, before);
         return DISPATCH_DONE;
     }
@@ -581,7 +602,6 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
             }
             run(dispatcher, &call);
             effects_journal(dispatcher, session);
-            if (session->asking && !is_run_by(command, "asking")) session->asking = false;
         }
         if (!parked) pass_on(dispatcher, session, prepared);
         let_out(dispatcher, &admitted);
@@ -589,6 +609,7 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
         if (rejected) reject(dispatcher, session, command, &reply, before);
     }
     if (parked) return DISPATCH_PARKED;
+    forget_asking(session, command);
     if (queued) reply_simple(&reply, "QUEUED");
     after_reply_mode(session, before);
     return DISPATCH_DONE;

@@ -62,6 +62,7 @@ static bool check_moving(struct dispatcher *dispatcher, struct session *session,
     struct presence presence = count_keys(dispatcher, session, prepared);
     if (routes->state[slot] & ROUTE_MIGRATING && presence.missing) {
         if (presence.missing < presence.keys) return try_again(reply);
+        if (routes->other[slot] == routes->myself) return true; // an order that sends the slot to its own owner
         return redirect(reply, routes, "ASK", slot, routes->other[slot]);
     }
     if (routes->state[slot] & ROUTE_IMPORTING && (session->asking || command->flags & CMD_ASKING)) {
@@ -76,6 +77,11 @@ bool route_check(struct dispatcher *dispatcher, struct session *session, const s
                  unsigned slot, unsigned count, struct reply *reply) {
     const struct routes *routes = keyspace_routes(dispatcher->keyspace);
     if (session->kind != SESSION_NORMAL) return true; // a primary's stream is applied wherever the slots are
+    // The first key's slot is looked up before the others are compared with it.
+    if (count > 1 && prepared->key && routes->owner[prepared->slot] == ROUTE_NONE) {
+        reply_error(reply, "CLUSTERDOWN Hash slot not served");
+        return false;
+    }
     if (count > 1) {
         reply_error(reply, "CROSSSLOT Keys in request don't hash to the same slot");
         return false;

@@ -45,9 +45,9 @@ struct cluster_view_node {
     const char *ip;
     const char *hostname;       // never NULL
     const char *human_nodename; // never NULL
-    uint64_t config_epoch;
-    uint64_t ping_sent;     // unix ms of the ping that still waits for its pong, 0 = none
-    uint64_t pong_received; // unix ms, 0 = never
+    uint64_t config_epoch;      // a replica's is its primary's
+    uint64_t ping_sent;         // unix ms of the ping that still waits for its pong, 0 = none
+    uint64_t pong_received;     // unix ms, 0 = never
     uint64_t replication_offset;
     uint64_t created; // unix ms
     uint32_t inbound; // the accepted link over which it last spoke, 0 = none

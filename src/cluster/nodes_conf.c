@@ -35,9 +35,9 @@ static bool load_peer(struct cluster *cluster, const struct nodes_text_node *nod
         if (!name_is_good(node->shard_id)) return wrong(error, node, "bad shard-id");
         memcpy(peer->shard_id, node->shard_id, CLUSTER_ID_SIZE);
     }
-    // Whoever failed before we slept has failed now; whoever was only silent is asked anew.
-    if (peer_is(peer, CLUSTER_NODE_FAIL)) peer->fail_time = cluster->now;
-    peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_PFAIL);
+    // Who had failed or was silent before we slept may be back, or somebody else's primary: all are asked
+    // anew.
+    peer->flags = (uint16_t)(peer->flags & ~(CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
     if (!peer_is(peer, CLUSTER_NODE_MYSELF)) return true;
     if (cluster->myself) return wrong(error, node, "two nodes are called myself");
     cluster->myself = peer;

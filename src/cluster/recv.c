@@ -30,9 +30,13 @@ void recv_hear_sender(struct cluster *cluster, struct received *in) {
     in->late = packet->current_epoch < sender->current_epoch;
     sender->current_epoch = max64(sender->current_epoch, packet->current_epoch);
     if (in->late) return;
-    if (packet->config_epoch > sender->config_epoch) {
+    // A replica speaks of its primary's epoch, which is not its own.
+    bool primary = packet->primary[0] == '\0';
+    if (primary && packet->config_epoch > sender->config_epoch) {
         sender->config_epoch = packet->config_epoch;
         sender->epoch_time = cluster->now;
+        // It has won or been given slots since it failed: the failure is over as soon as it answers.
+        sender->fail_time = 0;
         cluster->todo |= TODO_SAVE;
     }
     sender->replication_offset = packet->offset;

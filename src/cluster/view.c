@@ -23,7 +23,7 @@ static void show(const struct cluster *cluster, const struct peer *peer, struct 
     node->ip = peer->ip;
     node->hostname = peer->hostname ? peer->hostname : "";
     node->human_nodename = peer->human_nodename ? peer->human_nodename : "";
-    node->config_epoch = peer->config_epoch;
+    node->config_epoch = primary ? primary->config_epoch : peer->config_epoch;
     node->ping_sent = myself ? 0 : unix_time(cluster, peer->ping_sent);
     node->pong_received = myself ? 0 : unix_time(cluster, peer->pong_received);
     node->replication_offset = peer->replication_offset;

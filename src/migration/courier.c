@@ -152,14 +152,6 @@ static int read_answers(struct job *job, struct target *target, unsigned *answer
     return result;
 }
 
-static void connect_error(struct job *job, int error) {
-    if (job->error.size) return;
-    if (error == -ETIMEDOUT || error == -EINPROGRESS || error == -EAGAIN)
-        set_error(job, "IOERR error or timeout connecting to the client");
-    else
-        buffer_appendf(&job->error, "ERR Can't connect to target node: %s", strerror(-error));
-}
-
 static void carry(struct job *job) {
     for (int attempt = 0; attempt < 2; attempt++) {
         struct target target = {.fd = -1, .port = job->port, .db = -1};
@@ -169,7 +161,7 @@ static void carry(struct job *job) {
             target.fd = socket_connect_wait(job->host, job->port, job->timeout_ms);
             target.db = 0;
             if (target.fd < 0) {
-                connect_error(job, target.fd);
+                set_error(job, "IOERR error or timeout writing to target instance"); // Redis notices it there
                 return;
             }
         }

@@ -24,7 +24,10 @@ struct options {
 static int find_keys(const struct bytes *argv, int argc, int *positions) {
     int count = 0;
     for (int i = 6; i < argc && count == 0; i++) {
-        if (!bytes_is(argv[i], "keys") || argv[3].size) continue;
+        // What follows AUTH is a password, whatever it says.
+        int skipped = bytes_is(argv[i], "auth2") ? 2 : bytes_is(argv[i], "auth");
+        i += skipped;
+        if (skipped || !bytes_is(argv[i], "keys") || argv[3].size) continue;
         for (int j = i + 1; j < argc; j++)
             positions[count++] = j;
     }

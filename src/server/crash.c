@@ -58,8 +58,9 @@ void crash_watch(bool enabled) {
         void *frames[1];
         backtrace(frames, 1);
         warmed_up = true;
-        stack_t stack = {.ss_sp = malloc(STACK_SIZE), .ss_size = STACK_SIZE};
-        if (stack.ss_sp) sigaltstack(&stack, NULL);
+        static char room[STACK_SIZE];
+        stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
+        sigaltstack(&stack, NULL);
     }
     struct sigaction action = {.sa_sigaction = crashed, .sa_flags = SA_NODEFER | SA_ONSTACK | SA_RESETHAND | SA_SIGINFO};
     if (!enabled) action = (struct sigaction){.sa_handler = SIG_DFL};

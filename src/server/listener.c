@@ -44,7 +44,7 @@ static bool is_foreign(int fd) {
     char address[SOCKET_NAME_MAX];
     uint16_t port;
     if (!socket_peer_name(fd, address, &port)) return true;
-    return strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0 && strncmp(address, "::ffff:127.", 11) != 0;
+    return strcmp(address, "127.0.0.1") != 0 && strcmp(address, "::1") != 0;
 }
 
 static void accept_ready(struct source *source, uint32_t events) {

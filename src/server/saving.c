@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "bus/bus.h"
 #include "call/call.h"
 #include "keyspace/slot_lock.h"
 #include "os/clock.h"
@@ -205,6 +206,7 @@ static void start_load_ended(void *argument) {
     changes_saved = statistics_changes();
     role.loading = false;
     dispatch_end_exclusive(dispatcher);
+    if (settings.cluster_enabled) bus_keys_loaded();
     log_write(LOG_NOTICE, "Ready to accept connections tcp");
     mem_free(load);
     mem_free(message);

@@ -55,13 +55,13 @@ static void finish(struct dispatcher *dispatcher, int flags) {
         }
     }
     process_tell_supervisor("STOPPING=1\n");
-    if (farewell) farewell();
     process_remove_pid_file();
     if (config.unixsocket[0]) {
         log_write(LOG_NOTICE, "Removing the unix socket file.");
         unlink(config.unixsocket);
     }
     workers_flush_and_close();
+    if (farewell) farewell();
     log_write(LOG_WARNING, "Shoal is now ready to exit, bye bye...");
     exit(0);
 }

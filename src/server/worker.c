@@ -351,7 +351,7 @@ static void execute(struct worker *worker, struct wave_item *item) {
     }
     connection->executed = item->end;
     if (session->waiting != WAIT_NOTHING) park(connection);
-    if (session->output.size) mark_dirty(connection);
+    if (session->output.size || session->close_after_reply) mark_dirty(connection);
 }
 
 // After a wave: what it did not execute is parsed again later, and nothing points into the inputs any more.
