@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "cluster/actions.h"
-#include "cluster/election.h"
 #include "cluster/slots.h"
 
 enum { INDEX_SMALLEST = 16, INDEX_GAP = 0xffff };
@@ -137,7 +136,8 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     }
     if (cluster->election.primary == peer->index)
         cluster->election.primary = NO_PEER, cluster->election.at = 0;
-    if (cluster->manual.replica == peer->index) manual_stop(cluster);
+    // It may not know that it was forgotten: a pause that it asked for lasts its time.
+    if (cluster->manual.replica == peer->index) cluster->manual.replica = NO_PEER;
     cluster->peers[peer->index] = NULL;
     cluster->peers_count--;
     cluster->slots_version++;
