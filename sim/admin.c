@@ -176,7 +176,8 @@ static void meet_again(struct event *event) {
     struct node *whom = event->subject;
     struct sim *sim = whom->sim;
     struct node *node = pick_living(sim, true);
-    if (node && !sim->over && node != whom) order_meet(sim, node, whom);
+    // Nobody introduces a dead node; whoever is missed at the end is met in admin_repair.
+    if (node && !sim->over && node != whom && whom->core) order_meet(sim, node, whom);
 }
 
 bool admin_forget(struct sim *sim) {

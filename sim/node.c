@@ -226,6 +226,8 @@ static void conclude(struct node *node, uint64_t number, bool ok, const char *te
         *at = order->next;
         node->order_count--;
         sim_say(node->sim, "n%u answers %s to CLUSTER %s", node->index, text, order->words);
+        // The last order holds: FORCE after a kind one is not kind.
+        if (ok && strncasecmp(order->words, "failover", strlen("failover")) == 0) node->asked_kindly = false;
         if (ok && strcasecmp(order->words, "failover") == 0) expect_handover(node);
         if (order->outcome) order->outcome(order->context, node, ok, text);
         mem_free(order->words);
