@@ -131,13 +131,26 @@ struct all_ranges {
     uint32_t *start;                // by index of the peer; start[peers_end] is the end
 };
 
+// The last slot of the run that begins at `first`; runs are long, so it looks at four slots at a time.
+static unsigned run_end(const struct cluster *cluster, unsigned first) {
+    enum { STRIDE = sizeof(uint64_t) / sizeof(uint16_t) };
+    uint16_t owner = cluster->owner[first];
+    uint64_t four, alike = owner * (uint64_t)0x0001000100010001;
+    unsigned last = first;
+    for (; last + STRIDE < CLUSTER_SLOTS; last += STRIDE) {
+        memcpy(&four, &cluster->owner[last + 1], sizeof(four));
+        if (four != alike) break;
+    }
+    while (last + 1 < CLUSTER_SLOTS && cluster->owner[last + 1] == owner)
+        last++;
+    return last;
+}
+
 // Calls for each run of slots of one owner; with items == NULL only counts.
 static void walk_ranges(const struct cluster *cluster, uint32_t *next, struct nodes_text_range *items) {
     for (unsigned slot = 0; slot < CLUSTER_SLOTS;) {
         uint16_t owner = cluster->owner[slot];
-        unsigned last = slot;
-        while (last + 1 < CLUSTER_SLOTS && cluster->owner[last + 1] == owner)
-            last++;
+        unsigned last = run_end(cluster, slot);
         if (owner != NO_PEER) {
             if (items) items[next[owner]] = (struct nodes_text_range){(uint16_t)slot, (uint16_t)last};
             next[owner]++;

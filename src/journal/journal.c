@@ -170,15 +170,17 @@ static void copy_in(struct journal *journal, uint64_t offset, struct bytes bytes
     }
 }
 
-static struct bytes select_command(char *room, int db) {
+enum { SELECT_ROOM = 64 };
+
+static struct bytes select_command(char room[SELECT_ROOM], int db) {
     char digits[NUMBER_TEXT_MAX];
     size_t size = number_format(digits, db);
-    return bytes_of(room, (size_t)sprintf(room, "*2\r\n$6\r\nSELECT\r\n$%zu\r\n%s\r\n", size, digits));
+    return bytes_of(room, (size_t)snprintf(room, SELECT_ROOM, "*2\r\n$6\r\nSELECT\r\n$%zu\r\n%s\r\n", size, digits));
 }
 
 uint64_t journal_append(struct journal *journal, unsigned writer, int db, struct bytes effect) {
     struct bytes select = {NULL, 0};
-    char room[64];
+    char room[SELECT_ROOM];
     lock_acquire(&journal->lock);
     if (db >= 0 && db != journal->db) {
         select = select_command(room, db);

@@ -126,3 +126,13 @@ void replication_info(struct buffer *out) {
                    (unsigned long long)replication_settings.backlog_size,
                    (unsigned long long)(active ? start + 1 : 0), (unsigned long long)(active ? end - start : 0));
 }
+
+bool replication_primary(const char **host, uint16_t *port) {
+    *host = link_host();
+    *port = link_port();
+    return link_exists();
+}
+
+void replication_counts(struct replication_counts *counts) {
+    *counts = (struct replication_counts){replication.full_syncs, replication.partial_syncs, replication.refused_syncs};
+}

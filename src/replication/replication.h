@@ -65,6 +65,18 @@ void replication_set_adopter(void (*became_replica)(struct session *session));
 void replication_ids(char id[REPLICATION_ID_SIZE + 1], char second[REPLICATION_ID_SIZE + 1], int64_t *second_offset);
 uint64_t replication_offset(void); // what has been journaled (as a replica: applied). Any thread.
 
+// Whom we follow; false: nobody. Exclusive mode; `host` stays until the next role change.
+bool replication_primary(const char **host, uint16_t *port);
+
+// What replicas have asked for so far: whole snapshots; to go on, granted and refused. Any thread.
+struct replication_counts {
+    uint64_t full_syncs, partial_syncs, refused_syncs;
+};
+void replication_counts(struct replication_counts *counts);
+
+// Starts a new history (start-up from a snapshot whose stream may have gone on): the present id becomes the second.
+void replication_new_id(void);
+
 // For the cluster's elections: ms since the primary was last heard, and whether the link is up. Any thread.
 void replication_link_state(bool *up, int64_t *data_age_ms, bool *ever_synchronised);
 

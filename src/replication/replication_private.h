@@ -64,8 +64,6 @@ struct replication {
 };
 extern struct replication replication;
 
-void replication_new_id(void); // the present id becomes the second
-
 // replicas.c
 struct replica *replica_of(struct session *session); // made at its first REPLCONF or PSYNC
 void replica_sync_plain(struct call *call, struct replica *replica);

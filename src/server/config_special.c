@@ -11,7 +11,7 @@
 #include "base/numbers.h"
 #include "base/words.h"
 #include "call/settings.h"
-#include "replication/replication_private.h"
+#include "replication/replication.h"
 #include "server/config.h"
 #include "server/worker.h"
 
@@ -141,7 +141,9 @@ bool parse_replicaof(const struct directive *directive, const struct bytes *valu
 }
 
 void print_replicaof(const struct directive *directive, struct buffer *out) {
-    if (role.replica && link_exists()) buffer_appendf(out, "%s %u", link_host(), link_port());
+    const char *host;
+    uint16_t port;
+    if (role.replica && replication_primary(&host, &port)) buffer_appendf(out, "%s %u", host, port);
 }
 
 void lines_replicaof(const struct directive *directive, struct buffer *out) {

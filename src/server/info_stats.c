@@ -4,7 +4,7 @@
 #include "base/numbers.h"
 #include "call/command.h"
 #include "persistence/snapshot.h"
-#include "replication/replication_private.h"
+#include "replication/replication.h"
 #include "server/config.h"
 #include "server/eviction.h"
 #include "server/expiry_cycle.h"
@@ -45,10 +45,12 @@ static void write_keys(const struct statistics *sum, struct buffer *out) {
 
 void info_stats(struct buffer *out) {
     struct statistics sum;
+    struct replication_counts syncs;
     statistics_sum(&sum);
+    replication_counts(&syncs);
     write_traffic(&sum, out);
     buffer_appendf(out, "sync_full:%" PRIu64 "\r\nsync_partial_ok:%" PRIu64 "\r\nsync_partial_err:%" PRIu64 "\r\n",
-                   replication.full_syncs, replication.partial_syncs, replication.refused_syncs);
+                   syncs.full_syncs, syncs.partial_syncs, syncs.refused_syncs);
     write_keys(&sum, out);
     buffer_appendf(out,
                    "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_usec:%" PRIu64

@@ -14,7 +14,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "persistence/snapshot.h"
-#include "replication/replication_private.h"
+#include "replication/replication.h"
 #include "server/admin.h"
 #include "server/config.h"
 #include "server/statistics.h"
