@@ -154,7 +154,7 @@ static void keys_that_are_answered_have_arrived(void **state) {
     socket_close(listener);
     job = send_keys(1, 0);
     wait_for(9);
-    assert_non_null(strstr(buffer_string(&job->error), "Can't connect to target node"));
+    assert_non_null(strstr(buffer_string(&job->error), "IOERR error or timeout writing to target instance"));
     assert_false(job->keys[0].arrived);
     job_free(job);
     listener = socket_listen_tcp("127.0.0.1", 0, 1);
