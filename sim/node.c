@@ -528,6 +528,7 @@ static void let_go(struct node *node) {
 }
 
 void node_stop(struct node *node) {
+    node->disk.generation++; // what is being written has nobody left to ask for more
     if (node->core) let_go(node);
 }
 
