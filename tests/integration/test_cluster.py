@@ -351,8 +351,8 @@ def six_owner(client, key):
     return not isinstance(client.reply("EXISTS", key), Error)
 
 
-def test_keys_of_other_slots_are_dropped_at_start(server, redis_server):
-    """A dump with keys of slots that nobody owns yet: the node takes the slots, as Redis does, or says that it can't."""
+def test_slots_of_loaded_keys_are_taken(server, redis_server):
+    """A dump with keys of slots that nobody owns yet: the node takes those slots, so that the keys can be reached."""
     plain = redis_server()
     plain.client().pipeline(["SET", f"k{i}", i] for i in range(100))
     plain.call("SAVE")
