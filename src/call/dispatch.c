@@ -518,7 +518,7 @@ static void abort_exec(struct dispatcher *dispatcher, struct session *session, s
 // A command that can't run breaks the transaction that it was meant for.
 static void reject(struct dispatcher *dispatcher, struct session *session, const struct command *command,
                    struct reply *reply, size_t error_at) {
-    if (session->transaction.open && command && is_run_by(command, "exec"))
+    if (command && is_run_by(command, "exec"))
         abort_exec(dispatcher, session, reply, error_at);
     else if (session->transaction.open)
         session->transaction.failed = true;

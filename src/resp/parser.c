@@ -53,6 +53,11 @@ void resp_parser_free(struct resp_parser *parser) {
 
 enum line_result { LINE_NUMBER, LINE_MORE, LINE_BAD };
 
+// What can't be a number is judged once its line has ended, or has grown too long.
+static enum line_result bad_line(const char *at, const char *end) {
+    return memchr(at, '\r', (size_t)(end - at)) ? LINE_BAD : LINE_MORE;
+}
+
 // Reads a line "<digits>\r\n" at *at as a number that may be negative, and moves *at past it.
 static enum line_result read_length(const char **at, const char *end, int64_t *value) {
     const char *p = *at;
@@ -61,11 +66,11 @@ static enum line_result read_length(const char **at, const char *end, int64_t *v
     p += negative;
     const char *digits = p;
     while (p < end && (unsigned)(*p - '0') <= 9) {
-        if (p - digits == LENGTH_DIGITS_MAX) return LINE_BAD;
+        if (p - digits == LENGTH_DIGITS_MAX) return bad_line(p, end);
         number = number * 10 + (*p++ - '0');
     }
     if (p == end) return LINE_MORE;
-    if (*p != '\r' || p == digits) return LINE_BAD;
+    if (*p != '\r' || p == digits) return bad_line(p, end);
     if (*digits == '0' && (negative || p - digits > 1)) return LINE_BAD; // it is passed on to replicas as it came
     if (p + 1 == end) return LINE_MORE;
     *value = negative ? -number : number;
