@@ -86,7 +86,6 @@ static void check_link(struct cluster *cluster, struct peer *peer) {
                   elapsed(cluster, peer->ping_sent) > patience(cluster) &&
                   elapsed(cluster, peer->link_heard) > patience(cluster);
     if (stuck || silent) action_disconnect(cluster, peer);
-    if (peer->link == LINK_NONE && cluster->now >= peer->link_retry) make_link(cluster, peer);
 }
 
 // ---- Pings ----
@@ -152,6 +151,20 @@ static void check_peer(struct cluster *cluster, struct peer *peer) {
     if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) check_silence(cluster, peer);
 }
 
+// Makes links where there are none, LINKS_PER_TICK at most, each time from where the last tick left off: a
+// node that has just heard of a thousand others does not knock at all doors at once.
+static void make_links(struct cluster *cluster) {
+    unsigned made = 0;
+    for (uint32_t i = 0; i < cluster->peers_end && made < LINKS_PER_TICK; i++) {
+        if (++cluster->link_cursor >= cluster->peers_end) cluster->link_cursor = 0;
+        struct peer *peer = cluster->peers[cluster->link_cursor];
+        if (peer == NULL || peer->link != LINK_NONE || peer_is(peer, CLUSTER_NODE_NOADDR)) continue;
+        if (cluster->now < peer->link_retry) continue;
+        make_link(cluster, peer);
+        made++;
+    }
+}
+
 void heartbeat_tick(struct cluster *cluster) {
     cluster->next_suspicion = UINT64_MAX;
     for (uint32_t i = 0; i < cluster->peers_end; i++) {
@@ -160,6 +173,7 @@ void heartbeat_tick(struct cluster *cluster) {
             __builtin_prefetch(cluster->peers[i + PREFETCH_DISTANCE]);
         if (peer && peer != cluster->myself) check_peer(cluster, peer);
     }
+    make_links(cluster);
     if (cluster->now >= cluster->next_random_ping) {
         cluster->next_random_ping = cluster->now + RANDOM_PING_MS;
         ping_random(cluster);

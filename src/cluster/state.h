@@ -35,6 +35,7 @@ enum {
     SAVE_RETRY_MS = 1000,
     CLOCK_TOLERANCE_MS = 500, // how far in our future a gossiped pong may lie
     LINK_RETRY_MAX_MS = 2000, // a link that can't be made is tried less and less often, down to this
+    LINKS_PER_TICK = 64,      // how many links are made in one go
     SMALL_CLUSTER = 64,       // up to so many nodes pings are twice as frequent
     SUSPICION_FANOUT_MAX = 32 // how many peers hear of a suspicion at once; the rest by gossip
 };
@@ -152,6 +153,7 @@ struct cluster {
     uint64_t now;
     uint64_t unix_ahead; // unix_now - now, modulo 2^64
     uint64_t started, awake_since, last_step;
+    uint32_t link_cursor; // the peer for whom a link was made last
     uint64_t next_tick, next_random_ping, next_suspicion;
 
     struct peer **peers; // by index; NULL where there is none
