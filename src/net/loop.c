@@ -141,9 +141,11 @@ void loop_turn(struct loop *loop, int64_t wait_us, void (*waited)(void *context)
     current = loop;
     wait_us = bound_by_timers(loop, wait_us);
     if (atomic_load_explicit(&loop->posted, memory_order_acquire)) wait_us = 0;
-    loop->event_next = 0;
-    loop->event_count = poller_wait(loop->poller, loop->events, EVENTS_A_TURN, wait_us);
+    int fetched = poller_fetch(loop->poller, EVENTS_A_TURN, wait_us);
     if (waited) waited(context);
+    // Only now, inside the gate: whoever was exclusive meanwhile may have looked through the events.
+    loop->event_next = 0;
+    loop->event_count = poller_collect(loop->poller, fetched, loop->events);
     while (loop->event_next < loop->event_count) {
         struct poller_event event = loop->events[loop->event_next++];
         struct source *source = event.source;

@@ -64,19 +64,27 @@ static uint32_t translate(uint32_t events) {
     return result;
 }
 
-int poller_wait(struct poller *poller, struct poller_event *events, int limit, int64_t timeout_us) {
+int poller_fetch(struct poller *poller, int limit, int64_t timeout_us) {
     if (limit > EVENTS_MAX) limit = EVENTS_MAX;
     struct timespec timeout = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
     int count = epoll_pwait2(poller->epoll, poller->ready, limit, timeout_us < 0 ? NULL : &timeout, NULL);
     if (count < 0 && errno == ENOSYS)
         count = epoll_wait(poller->epoll, poller->ready, limit, timeout_us < 0 ? -1 : (int)((timeout_us + 999) / 1000));
+    return count > 0 ? count : 0;
+}
+
+int poller_collect(struct poller *poller, int fetched, struct poller_event *events) {
     int filled = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < fetched; i++) {
         if (!poller->ready[i].data.ptr) continue;
         events[filled].source = poller->ready[i].data.ptr;
         events[filled++].events = translate(poller->ready[i].events);
     }
     return filled;
+}
+
+int poller_wait(struct poller *poller, struct poller_event *events, int limit, int64_t timeout_us) {
+    return poller_collect(poller, poller_fetch(poller, limit, timeout_us), events);
 }
 
 void poller_wake(struct poller *poller) {

@@ -34,6 +34,11 @@ void poller_remove(struct poller *poller, int fd);
 // A wake ends the wait and is not reported as an event.
 int poller_wait(struct poller *poller, struct poller_event *events, int limit, int64_t timeout_us);
 
+// The two halves of poller_wait, for a thread that must go through a gate between the wait and the look at what came:
+// fetch waits and returns how many events there are; collect fills them (fewer, when a wake was among them).
+int poller_fetch(struct poller *poller, int limit, int64_t timeout_us);
+int poller_collect(struct poller *poller, int fetched, struct poller_event *events);
+
 // Ends the current or the next wait. Thread: any, signal handlers too.
 void poller_wake(struct poller *poller);
 

@@ -42,7 +42,8 @@ struct worker {
     struct dispatcher dispatcher;
     struct resp_batch batch;
     struct wave_item wave[WAVE_MAX];
-    struct list_node connections, ready, dirty, hungry, parked, dead;
+    struct list_node connections, ready, dirty, hungry, still_hungry, parked, dead;
+    int64_t wait_us; // how long the next turn may wait for events
     struct connection *by_id[IDS];
     struct timer cron;
     struct expiry_walk expiry;
@@ -631,24 +632,26 @@ static void waited(void *context) {
     worker->dispatcher.mono_ms = clock_mono_ms();
     atomic_store_explicit(&worker->busy, true, memory_order_relaxed);
     look_over(worker);
+    // Only those of former turns are read again in this one: what others sent before they hung up is executed first.
+    move_list(&worker->still_hungry, &worker->hungry);
+}
+
+static int64_t next_wait_us(struct worker *worker) {
+    bool must_go_on = !list_empty(&worker->hungry) || !list_empty(&worker->dirty) || !list_empty(&worker->ready);
+    if (must_go_on) return 0;
+    return list_empty(&worker->parked) ? -1 : parked_bound_us(worker);
 }
 
 static void turn(struct worker *worker) {
-    int64_t wait_us = -1;
-    bool must_go_on = !list_empty(&worker->hungry) || !list_empty(&worker->dirty) || !list_empty(&worker->ready);
-    if (must_go_on) wait_us = 0;
-    else if (!list_empty(&worker->parked)) wait_us = parked_bound_us(worker);
-    struct list_node hungry;
-    move_list(&hungry, &worker->hungry);
-    loop_turn(worker->loop, wait_us, waited, worker);
-    // Only those of former turns: what others sent before they hung up is executed first.
-    while (!list_empty(&hungry))
-        read_connection(LIST_ENTRY(hungry.next, struct connection, hungry));
+    loop_turn(worker->loop, worker->wait_us, waited, worker);
+    while (!list_empty(&worker->still_hungry))
+        read_connection(LIST_ENTRY(worker->still_hungry.next, struct connection, hungry));
     if (!list_empty(&worker->parked)) wake_parked(worker);
     run_ready(worker);
     follow_journal(worker);
     flush_all(worker);
     free_dead(worker);
+    worker->wait_us = next_wait_us(worker); // worked out inside the gate: outside, others may be at our connections
     atomic_store_explicit(&worker->busy, false, memory_order_relaxed);
     atomic_store_explicit(&worker->heartbeat_ms, worker->dispatcher.mono_ms, memory_order_relaxed);
     gate_leave(worker->dispatcher.gate, worker->index);
@@ -674,6 +677,7 @@ static struct worker *create_worker(unsigned index, struct keyspace *keyspace, s
     list_init(&worker->ready);
     list_init(&worker->dirty);
     list_init(&worker->hungry);
+    list_init(&worker->still_hungry);
     list_init(&worker->parked);
     list_init(&worker->dead);
     worker->seen_exclusive = dispatch_exclusive_count();
