@@ -1,5 +1,5 @@
-// blob: the bytes of a large string value, counted by reference, so that a reply can send them without a copy while
-// the key changes. A blob with more than one reference is never written to.
+// blob: the bytes of a large string value, counted by reference. A blob with more than one reference is never written to:
+// whoever wants to change it makes a copy of its own.
 // Thread: the count is atomic; the bytes belong to whoever holds the slot's lock and the only reference.
 #ifndef SHOAL_KEYSPACE_BLOB_H
 #define SHOAL_KEYSPACE_BLOB_H
