@@ -194,6 +194,19 @@ class Server:
                 if path.exists() and path.stat().st_size:
                     yield path
 
+    def where_it_hangs(self):
+        """The stacks of its threads, where a debugger is at hand."""
+        gdb = shutil.which("gdb")
+        if gdb is None:
+            return ""
+        command = [gdb, "-p", str(self.pid), "-batch", "-ex", "thread apply all bt 16"]
+        try:
+            result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    timeout=60)
+        except subprocess.TimeoutExpired:
+            return ""
+        return result.stdout.decode(errors="replace")[-8000:]
+
     def ask_to_end(self):
         """First half of dispose(): lets many servers end at the same time."""
         if self.process is not None and self.process.poll() is None:
@@ -211,7 +224,7 @@ class Server:
                 if status not in (0, 1, -signal.SIGTERM, -signal.SIGKILL) and not found and not self.crash_is_the_point:
                     found = self.trouble() or [f"{self} ended with {status}:\n{self.tail()}"]
             except subprocess.TimeoutExpired:
-                found.append(f"{self} does not end on SIGTERM:\n{self.tail()}")
+                found.append(f"{self} does not end on SIGTERM:\n{self.tail()}\n{self.where_it_hangs()}")
                 self.process.kill()
                 self.process.wait()
             found = found or self.trouble()
