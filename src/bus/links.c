@@ -137,7 +137,8 @@ void links_send(struct cluster_link id, struct cluster_message *message, uint64_
     struct link *link = find(id);
     if (!link) return;
     if (link->count == link->capacity) {
-        memmove(link->queue, link->queue + link->first, (link->count - link->first) * sizeof *link->queue);
+        if (link->count > link->first)
+            memmove(link->queue, link->queue + link->first, (link->count - link->first) * sizeof *link->queue);
         link->count -= link->first;
         link->first = 0;
         if (link->count * 2 >= link->capacity) {

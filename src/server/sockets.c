@@ -52,5 +52,6 @@ bool sockets_open(struct buffer *error) {
         }
     }
     if (!fine) listener_close_all();
+    buffer_string(error);
     return fine;
 }
