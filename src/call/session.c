@@ -15,7 +15,6 @@ static unsigned normal_count;
 
 void session_open(struct session *session, uint16_t worker, enum session_kind kind) {
     *session = (struct session){.worker = worker, .kind = kind, .protocol = 2};
-    list_init(&session->outputs);
     list_init(&session->watches);
     session->created_ms = session->active_ms = clock_mono_ms();
     lock_acquire(&registry_lock);

@@ -76,7 +76,6 @@ struct session {
 
     struct buffer output;       // replies to be sent
     size_t output_elsewhere;    // bytes already handed to the connection and not yet sent
-    struct list_node outputs;   // large values sent by reference; the worker's
 
     struct transaction transaction;
     struct list_node watches; // struct session_watch, see transaction.c
