@@ -63,6 +63,18 @@ static unsigned count_all(const struct command *const *tables) {
     return sum;
 }
 
+static enum command_plain plainness(const struct command *command) {
+    const struct key_spec *key = &command->keys[0];
+    bool one_key = key->begin == KEY_BEGIN_INDEX && key->find == KEY_FIND_RANGE && key->last == 0 &&
+                   !(key->flags & KEY_NOT_KEY) && command->keys[1].begin == KEY_BEGIN_NONE &&
+                   !command->find_keys;
+    bool more = command->admission != ADMIT_SLOTS || command->subcommands ||
+                command->flags & (CMD_PROTECTED | CMD_DEFERS | CMD_BLOCKING | CMD_NO_MULTI | CMD_ASKING);
+    if (!one_key || more || !command->run) return COMMAND_NOT_PLAIN;
+    if (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return COMMAND_PLAIN_WRITE;
+    return command->flags & CMD_READONLY ? COMMAND_PLAIN_READ : COMMAND_NOT_PLAIN;
+}
+
 static struct command *add(const struct command *from, const struct command *parent,
                            const struct command_docs *const *docs) {
     struct command *command = &commands[count];
@@ -71,6 +83,7 @@ static struct command *add(const struct command *from, const struct command *par
     command->number = count++;
     command->full_name = parent ? join_names(parent->name, from->name) : from->name;
     command->docs = find_docs(docs, command->full_name);
+    command->plain = (uint8_t)plainness(command);
     index_command(command->number);
     return command;
 }
@@ -100,16 +113,40 @@ const struct command *command_lookup(const struct bytes *argv, int argc, const s
     return NULL;
 }
 
+// The letters of a name of one to eight bytes; with the size they are the name.
+static inline uint64_t letters_of(struct bytes name) {
+    const char *at = name.data;
+    if (name.size < 4)
+        return (uint64_t)(unsigned char)at[0] | (uint64_t)(unsigned char)at[name.size / 2] << 8 |
+               (uint64_t)(unsigned char)at[name.size - 1] << 16;
+    uint32_t front, back;
+    memcpy(&front, at, sizeof front);
+    memcpy(&back, at + name.size - sizeof back, sizeof back);
+    return front | (uint64_t)back << 32;
+}
+
+const struct command *command_recall(struct command_memo *memo, const struct bytes *argv, int argc) {
+    struct bytes name = argv[0];
+    if (name.size - 1 >= sizeof(uint64_t)) return command_lookup(argv, argc, NULL);
+    uint64_t letters = letters_of(name);
+    size_t place = (letters + name.size) * 0x9e3779b97f4a7c15u >> 58;
+    _Static_assert(COMMAND_MEMO_SIZE == 1 << (64 - 58), "the hash keeps as many bits as there are places");
+    if (memo->places[place].letters == letters && memo->places[place].size == name.size)
+        return memo->places[place].command;
+    const struct command *command = command_lookup(argv, argc, NULL);
+    if (!command || command->parent || command->subcommands) return command; // depends on the second word
+    memo->places[place].letters = letters;
+    memo->places[place].size = name.size;
+    memo->places[place].command = command;
+    return command;
+}
+
 unsigned command_count(void) {
     return count;
 }
 
 const struct command *command_at(unsigned number) {
     return &commands[number];
-}
-
-bool command_arity_fits(const struct command *command, int argc) {
-    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
 }
 
 // The position at which the keys of a specification begin, 0: nowhere.

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/bytes.h"
 
@@ -84,6 +85,9 @@ enum key_flag {
 enum key_begin { KEY_BEGIN_NONE, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN };
 enum key_find { KEY_FIND_NONE, KEY_FIND_RANGE, KEY_FIND_KEYNUM, KEY_FIND_UNKNOWN };
 
+// A command is plain when its only key stands at a fixed place, and it needs no more than that key's slot.
+enum command_plain { COMMAND_NOT_PLAIN = 0, COMMAND_PLAIN_READ = 1, COMMAND_PLAIN_WRITE = 2 };
+
 // Where keys stand among the arguments; the words of COMMAND DOCS ("Key specifications").
 struct key_spec {
     enum key_begin begin;
@@ -153,6 +157,7 @@ struct command {
     const struct command_docs *docs;
     unsigned number; // 0..command_count()-1, subcommands included
     const char *full_name; // "client|kill"
+    uint8_t plain;         // enum command_plain
 };
 
 // Joins tables (each ends with a NULL name) and documentation (likewise) into the one that command_lookup searches.
@@ -164,11 +169,32 @@ void command_table_install(const struct command *const *tables, const struct com
 const struct command *command_lookup(const struct bytes *argv, int argc, const struct command **container);
 const struct command *command_lookup_name(struct bytes name); // "set", "client|kill"
 
+// Remembers what short names, in the spelling in which they came, were found to mean. All zero is an empty
+// one; each worker has its own.
+enum { COMMAND_MEMO_SIZE = 64 };
+struct command_memo {
+    struct {
+        uint64_t letters;
+        size_t size;
+        const struct command *command;
+    } places[COMMAND_MEMO_SIZE];
+};
+
+// As command_lookup without a container, at the price of a few instructions for a name that came before.
+const struct command *command_recall(struct command_memo *memo, const struct bytes *argv, int argc);
+
 // All of them, in the order of installation; top-level ones only have parent NULL.
 unsigned command_count(void);
 const struct command *command_at(unsigned number);
 
-bool command_arity_fits(const struct command *command, int argc);
+static inline bool command_arity_fits(const struct command *command, int argc) {
+    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
+}
+
+// Is it the command of this full name?
+static inline bool command_is(const struct command *command, const char *full_name) {
+    return command->name[0] == full_name[0] && strcmp(command->full_name, full_name) == 0;
+}
 
 // Positions of the keys in argv, by the key specifications; their number, or -1 for a bad shape. `positions` has room
 // for argc. KEY_NOT_KEY ones (channels) are counted only when `with_not_keys`.

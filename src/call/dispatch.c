@@ -1,6 +1,5 @@
 #include "call/dispatch.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/counter.h"
@@ -8,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "call/admission.h"
 #include "call/effects.h"
 #include "call/pause.h"
 #include "call/route_check.h"
@@ -16,7 +16,6 @@
 #include "os/ticks.h"
 
 enum {
-    SLOTS_ON_STACK = 64,    // a command of more keys takes its list of slots from the heap
     UNKNOWN_ARGUMENTS = 128 // bytes of arguments that the "unknown command" error repeats
 };
 
@@ -72,10 +71,12 @@ void dispatch_end_exclusive(struct dispatcher *dispatcher) {
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared) {
     const struct resp_command *parsed = &prepared->parsed;
     prepared->key = 0;
-    prepared->command = command_lookup(parsed->argv, parsed->argc, NULL);
+    prepared->command = command_recall(&dispatcher->memo, parsed->argv, parsed->argc);
     const struct command *command = prepared->command;
-    if (!command || command->keys[0].begin != KEY_BEGIN_INDEX || command->keys[0].index >= parsed->argc) return;
-    prepared->key = command->keys[0].index;
+    if (!command) return;
+    const struct key_spec *spec = &command->keys[0];
+    if (spec->begin != KEY_BEGIN_INDEX || spec->find != KEY_FIND_RANGE || spec->index >= parsed->argc) return;
+    prepared->key = spec->index;
     struct bytes key = parsed->argv[prepared->key];
     prepared->slot = hash_slot(key);
     prepared->hash = hash_bytes(key.data, key.size);
@@ -90,129 +91,6 @@ void dispatch_prefetch_bucket(struct dispatcher *dispatcher, const struct sessio
 void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session *session,
                              const struct prepared *prepared) {
     if (prepared->key) keyspace_prefetch_entry(dispatcher->keyspace, session->db, prepared->slot, prepared->hash);
-}
-
-// --- Admission: which slots, or exclusive.
-
-// The slots that must be locked. `slots` points to `room`, or to the heap.
-struct admitted {
-    uint16_t *slots;
-    unsigned count, capacity;
-    unsigned keyed;      // of them, how many hold keys of the command: what it watches is not routed
-    uint16_t first_keyed;
-    bool exclusive;
-    bool bad_keys; // the arguments name fewer keys than they announce
-    uint16_t room[SLOTS_ON_STACK];
-};
-
-static void add_slot(struct admitted *admitted, unsigned slot) {
-    if (admitted->count == admitted->capacity) {
-        admitted->capacity *= 2;
-        uint16_t *wider = mem_alloc(admitted->capacity * sizeof *wider);
-        memcpy(wider, admitted->slots, admitted->count * sizeof *wider);
-        if (admitted->slots != admitted->room) mem_free(admitted->slots);
-        admitted->slots = wider;
-    }
-    admitted->slots[admitted->count++] = (uint16_t)slot;
-}
-
-static void add_keys(struct admitted *admitted, const struct command *command, const struct bytes *argv, int argc) {
-    enum { POSITIONS_ON_STACK = 128 };
-    int room[POSITIONS_ON_STACK];
-    int *positions = argc <= POSITIONS_ON_STACK ? room : mem_alloc((size_t)argc * sizeof *positions);
-    int found = command_keys(command, argv, argc, positions, false);
-    if (found < 0) admitted->bad_keys = true;
-    for (int i = 0; i < found; i++)
-        add_slot(admitted, hash_slot(argv[positions[i]]));
-    if (positions != room) mem_free(positions);
-}
-
-static int compare_slots(const void *a, const void *b) {
-    return *(const uint16_t *)a - *(const uint16_t *)b;
-}
-
-static void sort_slots(struct admitted *admitted) {
-    if (admitted->count < 2) return;
-    qsort(admitted->slots, admitted->count, sizeof *admitted->slots, compare_slots);
-    unsigned kept = 1;
-    for (unsigned i = 1; i < admitted->count; i++)
-        if (admitted->slots[i] != admitted->slots[kept - 1]) admitted->slots[kept++] = admitted->slots[i];
-    admitted->count = kept;
-}
-
-static bool names_keys(const struct command *command) {
-    return command->keys[0].begin != KEY_BEGIN_NONE || command->find_keys;
-}
-
-// EXEC needs what its queue needs, all at once; a queued command that looks for keys by itself wants everything.
-static void add_queue(struct admitted *admitted, const struct session *session) {
-    const struct transaction *transaction = &session->transaction;
-    for (int i = 0; i < transaction->count; i++) {
-        const struct queued_command *queued = &transaction->queue[i];
-        if (queued->command->admission == ADMIT_EXCLUSIVE) admitted->exclusive = true;
-        if (names_keys(queued->command))
-            add_keys(admitted, queued->command, queued->argv, queued->argc);
-        else if (queued->command->flags & (CMD_READONLY | CMD_WRITE))
-            admitted->exclusive = true;
-    }
-}
-
-static void add_watched(struct admitted *admitted, const struct session *session) {
-    LIST_EACH(node, (struct list_node *)&session->watches)
-        add_slot(admitted, watches_slot(node));
-}
-
-static bool is_run_by(const struct command *command, const char *name) {
-    return command->name[0] == name[0] && strcmp(command->full_name, name) == 0;
-}
-
-// Commands that end a transaction or its watches.
-static bool ends_watches(const struct command *command) {
-    return command->categories & CAT_TRANSACTION || is_run_by(command, "reset") || is_run_by(command, "quit");
-}
-
-static void work_out(struct admitted *admitted, const struct session *session, const struct prepared *prepared) {
-    const struct command *command = prepared->command;
-    admitted->slots = admitted->room;
-    admitted->capacity = SLOTS_ON_STACK;
-    admitted->count = 0;
-    admitted->bad_keys = false;
-    admitted->exclusive = command->admission == ADMIT_EXCLUSIVE;
-    const struct key_spec *spec = &command->keys[0];
-    if (prepared->key && spec->last == 0 && command->keys[1].begin == KEY_BEGIN_NONE) {
-        admitted->room[0] = (uint16_t)prepared->slot;
-        admitted->count = 1;
-    } else if (names_keys(command)) {
-        add_keys(admitted, command, prepared->parsed.argv, prepared->parsed.argc);
-    }
-    if (__builtin_expect(session->transaction.open, 0) && is_run_by(command, "exec")) add_queue(admitted, session);
-    sort_slots(admitted);
-    admitted->keyed = admitted->count;
-    if (admitted->count) admitted->first_keyed = admitted->slots[0];
-    if (__builtin_expect(!list_empty(&session->watches), 0) && ends_watches(command)) {
-        add_watched(admitted, session);
-        sort_slots(admitted);
-    }
-}
-
-static void let_in(struct dispatcher *dispatcher, struct admitted *admitted) {
-    if (admitted->exclusive)
-        dispatch_begin_exclusive(dispatcher);
-    else if (admitted->count)
-        slot_lock_many(dispatcher->keyspace, admitted->slots, admitted->count);
-    dispatcher->held = true; // whatever it nests locks nothing of its own
-}
-
-static void let_out(struct dispatcher *dispatcher, struct admitted *admitted) {
-    dispatcher->held = false;
-    if (admitted->exclusive)
-        dispatch_end_exclusive(dispatcher);
-    else if (admitted->count)
-        slot_unlock_many(dispatcher->keyspace, admitted->slots, admitted->count);
-}
-
-static void free_admitted(struct admitted *admitted) {
-    if (admitted->slots != admitted->room) mem_free(admitted->slots);
 }
 
 // --- Checks.
@@ -282,7 +160,7 @@ static bool check_shape(struct session *session, const struct prepared *prepared
 // Does the command, or EXEC's queue, have a command with one of these flags?
 static bool has_flag(const struct session *session, const struct command *command, uint32_t flags) {
     if (command->flags & flags) return true;
-    if (!session->transaction.open || !is_run_by(command, "exec")) return false;
+    if (!session->transaction.open || !command_is(command, "exec")) return false;
     for (int i = 0; i < session->transaction.count; i++)
         if (session->transaction.queue[i].command->flags & flags) return true;
     return false;
@@ -344,35 +222,52 @@ static bool is_monitored(const struct call *call) {
     return !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) && call->session->kind != SESSION_LOADER;
 }
 
+// Counts a call that has ended, and how long it took.
+static inline void count_call(struct dispatcher *dispatcher, const struct call *call) {
+    uint64_t now = ticks_now(), ticks = now - dispatcher->ticks;
+    dispatcher->ticks = now;
+    struct dispatch_counters *mine = &counters[dispatcher->worker];
+    struct command_counter *counter = &mine->by_command[call->command->number];
+    counter_add(&mine->commands, 1);
+    counter->calls++;
+    counter->ticks += ticks;
+    if (dispatch_track_times) count_time(counter, (uint64_t)ticks_to_ns(ticks));
+    if (__builtin_expect(ticks >= dispatcher->slow_ticks, 0))
+        sinks.slow(call->session, call->command, call->argv, call->argc, ticks_to_ns(ticks) / 1000);
+}
+
+static void look_at_slow_limit(struct dispatcher *dispatcher) {
+    dispatcher->slow_ticks = UINT64_MAX;
+    if (settings.slowlog_log_slower_than >= 0)
+        dispatcher->slow_ticks = ticks_of_ns((uint64_t)settings.slowlog_log_slower_than * 1000);
+    if (settings.latency_monitor_threshold)
+        dispatcher->slow_ticks = 0; // whoever gets them all judges by himself
+}
+
 // Runs the command's function and collects its effect.
-static void run(struct dispatcher *dispatcher, struct call *call) {
-    const struct command *command = call->command;
-    bool monitored = __builtin_expect(dispatch_monitors != 0, 0) && is_monitored(call);
-    bool ends_queue = monitored && is_run_by(command, "exec"); // monitors see EXEC after what it runs
-    if (monitored && !ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
+static inline void run_quietly(struct dispatcher *dispatcher, struct call *call) {
     size_t reply_at = call->session->output.size;
-    command->run(call);
-    if (ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
+    call->command->run(call);
     if (call->changes) {
         counter_add(&counters[dispatcher->worker].changes, call->changes);
         effects_finish(call);
     }
-    uint64_t ticks = ticks_now();
-    int64_t ns = ticks_to_ns(ticks - dispatcher->ticks);
-    dispatcher->ticks = ticks;
-    struct command_counter *counter = &counters[dispatcher->worker].by_command[command->number];
-    counter_add(&counters[dispatcher->worker].commands, 1);
-    counter->calls++;
-    counter->nanoseconds += (uint64_t)ns;
-    if (call->reply->failed) {
-        counter->failed++;
+    if (__builtin_expect(call->reply->failed, 0)) {
+        counters[dispatcher->worker].by_command[call->command->number].failed++;
         count_error(dispatcher, &call->session->output, reply_at);
         call->reply->failed = false;
     }
-    if (dispatch_track_times) count_time(counter, (uint64_t)ns);
-    bool slow = settings.slowlog_log_slower_than >= 0 && ns / 1000 >= settings.slowlog_log_slower_than;
-    if (__builtin_expect(slow || settings.latency_monitor_threshold, 0))
-        sinks.slow(call->session, command, call->argv, call->argc, ns / 1000);
+}
+
+// Likewise, under the eyes of monitors. They see EXEC after what it runs.
+static void run(struct dispatcher *dispatcher, struct call *call) {
+    bool monitored = __builtin_expect(dispatch_monitors != 0, 0) && is_monitored(call);
+    bool ends_queue = monitored && command_is(call->command, "exec");
+    if (monitored && !ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
+    run_quietly(dispatcher, call);
+    look_at_slow_limit(dispatcher); // it may have been CONFIG SET, which is judged by what it set
+    if (ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
+    count_call(dispatcher, call);
 }
 
 static void start_call(struct call *call, struct dispatcher *dispatcher, struct session *session, struct reply *reply) {
@@ -406,17 +301,17 @@ void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, co
         return;
     }
     struct prepared prepared = {.parsed = {.argv = (struct bytes *)argv, .argc = argc}, .command = command};
-    struct admitted admitted;
-    work_out(&admitted, session, &prepared);
-    let_in(dispatcher, &admitted);
+    struct admitted admission;
+    admission_work_out(&admission, session, &prepared);
+    admission_let_in(dispatcher, &admission);
     call.exclusive = dispatcher->exclusive;
     dispatcher->ticks = ticks_now();
     size_t before = session->output.size;
     run(dispatcher, &call);
     effects_journal(dispatcher, session);
-    let_out(dispatcher, &admitted);
+    admission_let_out(dispatcher, &admission);
     after_reply_mode(session, before);
-    free_admitted(&admitted);
+    admission_free(&admission);
 }
 
 // MULTI's queue: a copy of the arguments in one block.
@@ -446,21 +341,22 @@ static bool is_queued(const struct session *session, const struct command *comma
     if (__builtin_expect(!session->transaction.open, 1)) return false;
     static const char *const at_once[] = {"exec", "discard", "multi", "watch", "quit", "reset"};
     for (size_t i = 0; i < sizeof at_once / sizeof *at_once; i++)
-        if (is_run_by(command, at_once[i])) return false;
+        if (command_is(command, at_once[i])) return false;
     return true;
 }
 
 // The last checks, with the slots locked. True: the command runs; else an error was replied, or it must wait.
-static bool check_admitted(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
-                           const struct admitted *admitted, struct reply *reply, bool *parked) {
+static bool check_admitted(struct dispatcher *dispatcher, struct session *session,
+                           const struct prepared *prepared, const struct admitted *admission,
+                           struct reply *reply, bool *parked) {
     const struct command *command = prepared->command;
-    if (admitted->bad_keys) {
+    if (admission->bad_keys) {
         reply_error(reply, "ERR syntax error");
         return false;
     }
     const struct routes *routes = keyspace_routes(dispatcher->keyspace);
-    if (routes && admitted->keyed &&
-        !route_check(dispatcher, session, prepared, admitted->first_keyed, admitted->keyed, reply))
+    if (routes && admission->keyed &&
+        !route_check(dispatcher, session, prepared, admission->first_keyed, admission->keyed, reply))
         return false;
     const char *error = check_state(session, command);
     if (error) {
@@ -473,10 +369,10 @@ static bool check_admitted(struct dispatcher *dispatcher, struct session *sessio
     }
     if (!has_flag(session, command, CMD_WRITE) || is_queued(session, command)) return true;
     if (session->kind == SESSION_PRIMARY) return true; // its stream can't be put off
-    for (unsigned i = 0; i < admitted->count; i++) {
-        if (!keyspace_slot_busy(dispatcher->keyspace, admitted->slots[i])) continue;
+    for (unsigned i = 0; i < admission->count; i++) {
+        if (!keyspace_slot_busy(dispatcher->keyspace, admission->slots[i])) continue;
         session->waiting = WAIT_SLOT;
-        session->wait_slot = admitted->slots[i];
+        session->wait_slot = admission->slots[i];
         *parked = true;
         return false;
     }
@@ -518,7 +414,7 @@ static void abort_exec(struct dispatcher *dispatcher, struct session *session, s
 // A command that can't run breaks the transaction that it was meant for.
 static void reject(struct dispatcher *dispatcher, struct session *session, const struct command *command,
                    struct reply *reply, size_t error_at) {
-    if (command && is_run_by(command, "exec"))
+    if (command && command_is(command, "exec"))
         abort_exec(dispatcher, session, reply, error_at);
     else if (session->transaction.open)
         session->transaction.failed = true;
@@ -549,70 +445,153 @@ static void pass_on(struct dispatcher *dispatcher, struct session *session, cons
 // ASKING holds for the next command, or for the whole of the transaction that it opens.
 static void forget_asking(struct session *session, const struct command *command) {
     if (__builtin_expect(!session->asking, 1) || session->transaction.open) return;
-    if (!command || !is_run_by(command, "asking")) session->asking = false;
+    if (!command || !command_is(command, "asking")) session->asking = false;
 }
 
-enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session, struct prepared *prepared) {
+// Fills a call with what was prepared.
+static inline void take_prepared(struct call *call, const struct prepared *prepared) {
+    call->command = prepared->command;
+    call->argv = prepared->parsed.argv;
+    call->argc = prepared->parsed.argc;
+    call->raw = prepared->parsed.is_inline ? (struct bytes){NULL, 0} : prepared->parsed.raw;
+    if (!prepared->key) return;
+    call->hashed_key = prepared->parsed.argv[prepared->key];
+    call->hash = prepared->hash;
+    call->slot = prepared->slot;
+}
+
+// Runs or queues a command that nothing stands against. True: it was queued.
+static bool carry_out(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
+                      struct reply *reply) {
+    if (is_queued(session, prepared->command)) {
+        enqueue(session, prepared);
+        return true;
+    }
+    session->last_command = prepared->command;
+    session->active_ms = dispatcher->mono_ms;
+    struct call call;
+    start_call(&call, dispatcher, session, reply);
+    take_prepared(&call, prepared);
+    run(dispatcher, &call);
+    effects_journal(dispatcher, session);
+    return false;
+}
+
+// Lets the command in, checks what can be checked only then, and carries it out.
+static enum dispatch_result admit(struct dispatcher *dispatcher, struct session *session,
+                                  const struct prepared *prepared, struct reply *reply, size_t before) {
+    const struct command *command = prepared->command;
+    struct admitted admission;
+    bool parked = false, queued = false, rejected = false;
+    admission_work_out(&admission, session, prepared);
+    if (is_queued(session, command)) admission.exclusive = false;
+    admission_let_in(dispatcher, &admission);
+    // Whoever was exclusive before us may have ended the link that this came from.
+    bool cut_off = session->kind == SESSION_PRIMARY && session->closing;
+    if (!cut_off) {
+        if (check_admitted(dispatcher, session, prepared, &admission, reply, &parked))
+            queued = carry_out(dispatcher, session, prepared, reply);
+        else
+            rejected = !parked;
+        if (!parked) pass_on(dispatcher, session, prepared);
+    }
+    admission_let_out(dispatcher, &admission);
+    admission_free(&admission);
+    if (rejected) reject(dispatcher, session, command, reply, before);
+    if (parked) return DISPATCH_PARKED;
+    if (cut_off) return DISPATCH_DONE;
+    forget_asking(session, command);
+    if (queued) reply_simple(reply, "QUEUED");
+    after_reply_mode(session, before);
+    return DISPATCH_DONE;
+}
+
+// A command in any state of session and server.
+static enum dispatch_result dispatch_any(struct dispatcher *dispatcher, struct session *session,
+                                         const struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
     const struct command *command = prepared->command;
     if (!check_shape(session, prepared, &reply)) {
         reject(dispatcher, session, command, &reply, before);
         pass_on(dispatcher, session, prepared);
-        forget_asking(session, command);
-        after_reply_mode(session, before);
-        return DISPATCH_DONE;
-    }
-    if (is_paused(dispatcher, session, command)) {
+    } else if (is_paused(dispatcher, session, command)) {
         session->waiting = WAIT_PAUSED;
         return DISPATCH_PARKED;
-    }
-    bool parked = false, queued = false, rejected = false;
-    if (!make_room(dispatcher, session, command, &reply)) {
+    } else if (!make_room(dispatcher, session, command, &reply)) {
         reject(dispatcher, session, command, &reply, before);
     } else {
-        struct admitted admitted;
-        struct call call;
-        work_out(&admitted, session, prepared);
-        if (is_queued(session, command)) admitted.exclusive = false;
-        let_in(dispatcher, &admitted);
-        if (session->kind == SESSION_PRIMARY && session->closing) {
-            // Whoever was exclusive before us has ended the link that this came from.
-            let_out(dispatcher, &admitted);
-            free_admitted(&admitted);
-            return DISPATCH_DONE;
-        }
-        if (!check_admitted(dispatcher, session, prepared, &admitted, &reply, &parked)) {
-            rejected = !parked;
-        } else if (is_queued(session, command)) {
-            enqueue(session, prepared);
-            queued = true;
-        } else {
-            session->last_command = command;
-            session->active_ms = dispatcher->mono_ms;
-            start_call(&call, dispatcher, session, &reply);
-            call.command = command;
-            call.argv = prepared->parsed.argv;
-            call.argc = prepared->parsed.argc;
-            call.raw = prepared->parsed.is_inline ? (struct bytes){NULL, 0} : prepared->parsed.raw;
-            if (prepared->key) {
-                call.hashed_key = prepared->parsed.argv[prepared->key];
-                call.hash = prepared->hash;
-                call.slot = prepared->slot;
-            }
-            run(dispatcher, &call);
-            effects_journal(dispatcher, session);
-        }
-        if (!parked) pass_on(dispatcher, session, prepared);
-        let_out(dispatcher, &admitted);
-        free_admitted(&admitted);
-        if (rejected) reject(dispatcher, session, command, &reply, before);
+        return admit(dispatcher, session, prepared, &reply, before);
     }
-    if (parked) return DISPATCH_PARKED;
     forget_asking(session, command);
-    if (queued) reply_simple(&reply, "QUEUED");
     after_reply_mode(session, before);
     return DISPATCH_DONE;
+}
+
+// --- The short way: a command that needs one slot, from a client in no special state, while the server is in
+// none.
+
+void dispatch_look_around(struct dispatcher *dispatcher) {
+    const struct routes *routes = keyspace_routes(dispatcher->keyspace);
+    bool stale = role.replica && !__atomic_load_n(&role.primary_link_up, __ATOMIC_RELAXED) &&
+                 !settings.replica_serve_stale_data;
+    bool reads = !role.loading && !stale && !dispatch_monitors && (!routes || routes->cluster_ok) &&
+                 !pause_applies(dispatcher->mono_ms, false);
+    bool writes = reads && !role.save_failed && !settings.min_replicas_to_write && !role.replica &&
+                  !pause_applies(dispatcher->mono_ms, true);
+    dispatcher->plain = (reads ? COMMAND_PLAIN_READ : 0) | (writes ? COMMAND_PLAIN_WRITE : 0);
+    look_at_slow_limit(dispatcher);
+}
+
+static inline bool is_in_no_special_state(const struct session *session) {
+    return session->kind == SESSION_NORMAL && session->reply_mode == REPLY_ON && session->authenticated &&
+           !session->transaction.open && !session->asking && !session->closing;
+}
+
+static inline bool is_served_here(const struct routes *routes, unsigned slot) {
+    return !routes || (routes->owner[slot] == routes->myself && !routes->state[slot]);
+}
+
+static inline bool is_plain(struct dispatcher *dispatcher, const struct session *session,
+                            const struct prepared *prepared) {
+    const struct command *command = prepared->command;
+    return command && command->plain & dispatcher->plain && is_in_no_special_state(session) &&
+           command_arity_fits(command, prepared->parsed.argc) &&
+           is_served_here(keyspace_routes(dispatcher->keyspace), prepared->slot) &&
+           (!settings.maxmemory || sinks.make_room(dispatcher));
+}
+
+// False: a writer found its slot busy; nothing was done.
+static inline bool dispatch_plain(struct dispatcher *dispatcher, struct session *session,
+                                  const struct prepared *prepared) {
+    slot_lock(dispatcher->keyspace, prepared->slot);
+    if (prepared->command->plain == COMMAND_PLAIN_WRITE &&
+        __builtin_expect(keyspace_slot_busy(dispatcher->keyspace, prepared->slot), 0)) {
+        slot_unlock(dispatcher->keyspace, prepared->slot);
+        return false;
+    }
+    session->last_command = prepared->command;
+    session->active_ms = dispatcher->mono_ms;
+    struct reply reply;
+    struct call call;
+    dispatcher->held = true;
+    start_call(&call, dispatcher, session, &reply);
+    take_prepared(&call, prepared);
+    run_quietly(dispatcher, &call);
+    count_call(dispatcher, &call);
+    effects_journal(dispatcher, session);
+    dispatcher->held = false;
+    slot_unlock(dispatcher->keyspace, prepared->slot);
+    return true;
+}
+
+enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session,
+                              const struct prepared *prepared) {
+    if (is_plain(dispatcher, session, prepared) && dispatch_plain(dispatcher, session, prepared))
+        return DISPATCH_DONE;
+    enum dispatch_result result = dispatch_any(dispatcher, session, prepared);
+    dispatch_look_around(dispatcher);
+    return result;
 }
 
 // --- Keys that go by themselves.

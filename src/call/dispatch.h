@@ -19,7 +19,10 @@ struct dispatcher {
     struct gate *gate;
     int64_t now_ms;  // wall clock, refreshed by the worker once a turn
     int64_t mono_ms;
-    uint64_t ticks;  // when the last command ended
+    uint64_t ticks;      // when the last command ended
+    uint64_t slow_ticks; // a command that takes at least this long is told to sinks.slow
+    unsigned plain;      // enum command_plain bits: such commands need no look at the server's state
+    struct command_memo memo;
     bool exclusive;  // this thread has closed the gate
     bool held;       // slots are locked, or the mode is exclusive: nested commands lock nothing
 
@@ -61,14 +64,20 @@ struct prepared {
     int key;                       // position of its first key, 0: none
 };
 
+// Looks at role, settings and pauses, which only others change: called before the first of several
+// dispatches, and when others may have been at work in between. Thread: the worker, inside the gate.
+void dispatch_look_around(struct dispatcher *dispatcher);
+
 // Looks the command up, finds its first key and asks the cache for its table. Takes no lock.
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared);
 // The second and the third wave of a batch's prefetch: the key's bucket, then its entry.
 void dispatch_prefetch_bucket(struct dispatcher *dispatcher, const struct session *session, const struct prepared *prepared);
 void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session *session, const struct prepared *prepared);
 
-// Executes; the reply is appended to session->output. Thread: the session's worker, inside the gate.
-enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session, struct prepared *prepared);
+// Executes; the reply is appended to session->output. Thread: the session's worker, inside the gate, after
+// dispatch_look_around.
+enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session,
+                              const struct prepared *prepared);
 
 // Executes a command for a session without checks of user, route, memory and pause: the primary's stream, EXEC's queue.
 void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, const struct command *command,
@@ -115,7 +124,7 @@ static inline uint64_t dispatch_time_of_bucket(unsigned bucket) {
 struct dispatch_counters {
     uint64_t commands, hits, misses, expired, evicted, changes, errors, unauthenticated;
     struct command_counter {
-        uint64_t calls, nanoseconds, rejected, failed;
+        uint64_t calls, ticks, rejected, failed;
         uint32_t *times; // DISPATCH_TIME_BUCKETS of them: how long its calls took; NULL until the first that is tracked
     } *by_command; // command_count() of them
 };

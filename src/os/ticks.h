@@ -25,4 +25,8 @@ static inline int64_t ticks_to_ns(uint64_t ticks) {
     return (int64_t)((unsigned __int128)ticks * ticks__ns_in_2_20 >> 20);
 }
 
+static inline uint64_t ticks_of_ns(uint64_t ns) {
+    return (uint64_t)(((unsigned __int128)ns << 20) / ticks__ns_in_2_20);
+}
+
 #endif

@@ -205,6 +205,50 @@ static enum resp_result read_bulk(const char **at, const char *end, const struct
     return RESP_COMMAND;
 }
 
+enum { SHORT_LINE_MAX = 5, SHORT_LENGTH_MAX = 999 }; // "999\r\n"
+
+// Reads a length of up to three digits and its line's end, and moves *at past it; -1: it is something else.
+// There are SHORT_LINE_MAX bytes to be read.
+static inline int short_length(const char **at) {
+    const char *p = *at;
+    unsigned first = (unsigned)(p[0] - '0'), second = (unsigned)(p[1] - '0'), third = (unsigned)(p[2] - '0');
+    if (first > 9) return -1;
+    if (p[1] == '\r') {
+        *at = p + 3;
+        return (int)first;
+    }
+    if (first == 0 || second > 9) return -1;
+    if (p[2] == '\r') {
+        *at = p + 4;
+        return (int)(first * 10 + second);
+    }
+    if (third > 9 || p[3] != '\r') return -1;
+    *at = p + 5;
+    return (int)(first * 100 + second * 10 + third);
+}
+
+// The everyday case: a whole command of short arguments. False: whatever it is, the long way judges it.
+static bool parse_short(struct resp_batch *batch, struct bytes input, struct resp_command *command,
+                        size_t *used) {
+    const char *at = input.data + 1, *end = input.data + input.size;
+    if (input.size <= SHORT_LINE_MAX) return false;
+    int count = short_length(&at);
+    if (count <= 0 || batch->capacity - batch->used < (size_t)count) return false;
+    struct bytes *arguments = batch->arguments + batch->used;
+    for (int i = 0; i < count; i++) {
+        if (end - at <= SHORT_LINE_MAX || *at != '$') return false;
+        at++;
+        int size = short_length(&at);
+        if (size < 0 || end - at < size + 2) return false;
+        arguments[i] = bytes_of(at, (size_t)size);
+        at += size + 2;
+    }
+    batch->used += (size_t)count;
+    *used = (size_t)(at - input.data);
+    *command = (struct resp_command){.argv = arguments, .argc = count, .raw = bytes_of(input.data, *used)};
+    return true;
+}
+
 enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
                             const struct resp_limits *limits, struct resp_command *command, size_t *used,
                             size_t *wanted, const char **error) {
@@ -212,7 +256,12 @@ enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch
         *wanted = 1;
         return RESP_MORE;
     }
-    if (parser->arguments == 0 && input.data[0] != '*') return parse_inline(parser, input, command, used, wanted, error);
+    if (parser->arguments == 0) {
+        if (input.data[0] != '*') return parse_inline(parser, input, command, used, wanted, error);
+        bool within = !limits->unauthenticated && limits->bulk_max >= SHORT_LENGTH_MAX &&
+                      limits->arguments_max >= SHORT_LENGTH_MAX;
+        if (within && parse_short(batch, input, command, used)) return RESP_COMMAND;
+    }
     const char *at = input.data + parser->position, *end = input.data + input.size;
     if (parser->arguments == 0) {
         enum resp_result result = read_count(parser, input, limits, &at, wanted, error);

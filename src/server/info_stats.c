@@ -3,6 +3,7 @@
 
 #include "base/numbers.h"
 #include "call/command.h"
+#include "os/ticks.h"
 #include "persistence/snapshot.h"
 #include "replication/replication.h"
 #include "server/config.h"
@@ -78,11 +79,12 @@ void info_commandstats(struct buffer *out) {
         struct command_counter sum;
         statistics_command(i, &sum);
         if (!sum.calls && !sum.rejected && !sum.failed) continue;
+        double us = (double)ticks_to_ns(sum.ticks) / 1000;
         buffer_appendf(out,
-                       "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,rejected_calls=%" PRIu64
+                       "cmdstat_%s:calls=%" PRIu64 ",usec=%.0f,usec_per_call=%.2f,rejected_calls=%" PRIu64
                        ",failed_calls=%" PRIu64 "\r\n",
-                       command_at(i)->full_name, sum.calls, sum.nanoseconds / 1000,
-                       sum.calls ? (double)sum.nanoseconds / 1000 / (double)sum.calls : 0, sum.rejected, sum.failed);
+                       command_at(i)->full_name, sum.calls, us, sum.calls ? us / (double)sum.calls : 0,
+                       sum.rejected, sum.failed);
     }
 }
 

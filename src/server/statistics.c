@@ -52,7 +52,7 @@ static void command_now(unsigned number, struct command_counter *sum) {
         const struct dispatch_counters *one = dispatch_counters(i);
         if (!one->by_command) continue;
         sum->calls += one->by_command[number].calls;
-        sum->nanoseconds += one->by_command[number].nanoseconds;
+        sum->ticks += one->by_command[number].ticks;
         sum->rejected += one->by_command[number].rejected;
         sum->failed += one->by_command[number].failed;
     }
@@ -81,7 +81,7 @@ void statistics_command(unsigned number, struct command_counter *sum) {
     command_now(number, sum);
     const struct command_counter *before = &commands_at_reset[number];
     sum->calls -= before->calls;
-    sum->nanoseconds -= before->nanoseconds;
+    sum->ticks -= before->ticks;
     sum->rejected -= before->rejected;
     sum->failed -= before->failed;
 }

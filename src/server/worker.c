@@ -386,6 +386,7 @@ static void run_ready(struct worker *worker) {
     while (!list_empty(&worker->ready)) {
         unsigned filled = fill_wave(worker);
         if (filled > 1) prefetch(worker, filled);
+        dispatch_look_around(&worker->dispatcher);
         worker->dispatcher.ticks = ticks_now();
         for (unsigned i = 0; i < filled; i++)
             execute(worker, &worker->wave[i]);

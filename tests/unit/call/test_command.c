@@ -150,10 +150,45 @@ static void flags_imply_categories(void **state) {
     assert_true(first == 1 && last == -1 && step == 2);
 }
 
+static const struct command *recall(struct command_memo *memo, const char *line) {
+    struct words words = WORDS_EMPTY;
+    words_split(bytes_from_string(line), &words);
+    const struct command *command = command_recall(memo, words.items, (int)words.count);
+    words_free(&words);
+    return command;
+}
+
+static void what_is_recalled_is_what_is_looked_up(void **state) {
+    struct command_memo memo = {0};
+    static const char *const lines[] = {"get k",        "GET k",  "gEt k",    "mset k v", "publish c m",
+                                        "rename a b",   "g",      "ge",       "gett",     "config get x",
+                                        "config set x", "config", "nonsense", "found k"};
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+            struct words words = WORDS_EMPTY;
+            words_split(bytes_from_string(lines[i]), &words);
+            assert_ptr_equal(recall(&memo, lines[i]), command_lookup(words.items, (int)words.count, NULL));
+            words_free(&words);
+        }
+    struct bytes with_nul = bytes_of("get", 4), empty = bytes_of("", 0);
+    assert_null(command_recall(&memo, &with_nul, 1));
+    assert_null(command_recall(&memo, &empty, 1));
+}
+
+static void a_command_of_one_key_at_a_fixed_place_is_plain(void **state) {
+    assert_int_equal(command_lookup_name(BYTES("get"))->plain, COMMAND_PLAIN_READ);
+    static const char *const others[] = {"mset",  "rename",  "bitop",   "config",
+                                         "union", "migrate", "publish", "found"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(command_lookup_name(bytes_from_string(others[i]))->plain, COMMAND_NOT_PLAIN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_found_in_any_case),
         cmocka_unit_test(containers_lead_to_their_subcommands),
+        cmocka_unit_test(what_is_recalled_is_what_is_looked_up),
+        cmocka_unit_test(a_command_of_one_key_at_a_fixed_place_is_plain),
         cmocka_unit_test(arity_is_exact_or_at_least),
         cmocka_unit_test(keys_stand_where_their_specification_says),
         cmocka_unit_test(flags_imply_categories),

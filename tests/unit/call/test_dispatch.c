@@ -102,6 +102,7 @@ static enum dispatch_result give(const char *line) {
     struct prepared prepared = {.parsed = {.argv = words.items, .argc = (int)words.count}};
     session.output.size = 0;
     dispatch_prepare(&dispatcher, &session, &prepared);
+    dispatch_look_around(&dispatcher);
     enum dispatch_result result = dispatch(&dispatcher, &session, &prepared);
     words_free(&words);
     return result;

@@ -123,6 +123,35 @@ static void nonsense_is_named(void **state) {
     expect_more(BYTES("*1\r\n$536870912\r\n"), limits, 536870914);
 }
 
+static void arguments_of_every_size_and_number_come_whole(void **state) {
+    enum { SIZES = 1100 };
+    char filling[SIZES];
+    memset(filling, 'v', sizeof filling);
+    for (int size = 0; size < SIZES; size++) {
+        struct buffer text = BUFFER_EMPTY;
+        int count = 1 + size % 120;
+        buffer_appendf(&text, "*%d\r\n", count);
+        for (int i = 0; i < count; i++)
+            buffer_appendf(&text, "$%d\r\n%.*s\r\n", size, size, filling);
+        struct resp_parser parser = {0};
+        struct resp_command command;
+        size_t used, wanted;
+        const char *error;
+        resp_batch_reset(&batch);
+        assert_int_equal(
+            resp_parse(&parser, &batch, buffer_bytes(&text), &no_limits, &command, &used, &wanted, &error),
+            RESP_COMMAND);
+        assert_int_equal(used, text.size);
+        assert_int_equal(command.argc, count);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(command.argv[i].size, size);
+            assert_memory_equal(command.argv[i].data, filling, (size_t)size);
+        }
+        resp_parser_free(&parser);
+        buffer_free(&text);
+    }
+}
+
 // Redis refuses these, and its replicas are sent a command's bytes as they came.
 static void lengths_are_canonical(void **state) {
     expect_error(BYTES("*01\r\n"), &no_limits, "invalid multibulk length");
@@ -241,6 +270,8 @@ static void a_restart_begins_with_the_first_byte(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_cut_gives_the_same_commands, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(arguments_of_every_size_and_number_come_whole, open_batch,
+                                        close_batch),
         cmocka_unit_test_setup_teardown(nonsense_is_named, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(lengths_are_canonical, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(lines_without_an_end_are_bounded, open_batch, close_batch),
