@@ -70,7 +70,7 @@ bool action_send_peer(struct cluster *cluster, struct peer *peer, struct cluster
 
 void action_disconnect(struct cluster *cluster, struct peer *peer) {
     if (peer->link == LINK_NONE) return;
-    peer->link = LINK_NONE;
+    peer_set_link(cluster, peer, LINK_NONE);
     peer->link_time = cluster->now;
     action_add(cluster, CLUSTER_ACTION_DISCONNECT)->disconnect = (struct cluster_link){peer_handle(peer), 0};
 }

@@ -28,7 +28,7 @@ static void take_own_names(struct cluster *cluster) {
     peer_set_text(&myself->human_nodename, bytes_from_string(config->announce_human_nodename));
     myself->flags = (uint16_t)((myself->flags & ~CLUSTER_NODE_NOFAILOVER) |
                                (config->replica_no_failover ? CLUSTER_NODE_NOFAILOVER : 0));
-    myself->link = LINK_UP;
+    peer_set_link(cluster, myself, LINK_UP);
 }
 
 static void set_time(struct cluster *cluster, uint64_t now, uint64_t unix_now) {
@@ -88,6 +88,7 @@ void cluster_destroy(struct cluster *cluster) {
 void cluster_set_config(struct cluster *cluster, const struct cluster_config *config) {
     cluster->config = *config;
     take_own_names(cluster);
+    peers_look_again(cluster);
     cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE | TODO_ANNOUNCE;
     cluster->next_tick = cluster->now;
 }
@@ -223,7 +224,8 @@ static bool take_todo(struct cluster *cluster, uint32_t what) {
 
 static void finish(struct cluster *cluster) {
     if (take_todo(cluster, TODO_ELECTION)) election_update(cluster);
-    if (take_todo(cluster, TODO_STATE)) state_update(cluster);
+    if (take_todo(cluster, TODO_STATE)) state_count(cluster);
+    if (take_todo(cluster, TODO_CLOCK)) state_update(cluster);
     tell_role(cluster);
     if (take_todo(cluster, TODO_SUSPICION)) speak_suspicions(cluster);
     if (take_todo(cluster, TODO_FORGET_NEWS)) speak_forgotten(cluster);

@@ -8,7 +8,8 @@
 enum { REPORT_VALIDITY_FACTOR = 2, FAIL_UNDO_FACTOR = 2 };
 
 static void mark_failed(struct cluster *cluster, struct peer *peer) {
-    peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_PFAIL) | CLUSTER_NODE_FAIL);
+    peer_set_suspect(cluster, peer, false);
+    peer->flags |= CLUSTER_NODE_FAIL;
     peer->fail_time = cluster->now;
     cluster->todo |= TODO_SAVE | TODO_STATE | TODO_ROUTES | TODO_ELECTION;
 }
@@ -29,7 +30,7 @@ void failure_suspect(struct cluster *cluster, struct peer *peer) {
     if (peer == cluster->myself ||
         peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_HANDSHAKE))
         return;
-    peer->flags |= CLUSTER_NODE_PFAIL;
+    peer_set_suspect(cluster, peer, true);
     cluster->todo |= TODO_STATE | TODO_ROUTES | TODO_SUSPICION;
     action_note(cluster, LOG_VERBOSE, "*** NODE %.40s possibly failing", peer->id);
     consider(cluster, peer);
@@ -99,6 +100,7 @@ void failure_answered(struct cluster *cluster, struct peer *peer) {
     if (peer_is(peer, CLUSTER_NODE_FAIL) && !may_be_pardoned(cluster, peer)) return;
     if (peer_is(peer, CLUSTER_NODE_FAIL))
         action_note(cluster, LOG_NOTICE, "Clear FAIL state for node %.40s: it is reachable again.", peer->id);
-    peer->flags = (uint16_t)(peer->flags & ~(CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
+    peer_set_suspect(cluster, peer, false);
+    peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_FAIL);
     cluster->todo |= TODO_SAVE | TODO_STATE | TODO_ROUTES | TODO_ELECTION;
 }

@@ -65,6 +65,7 @@ void peer_move(struct cluster *cluster, struct peer *peer, const char *ip, uint1
     peer->other_port = other_port;
     peer->bus_port = bus_port;
     peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_NOADDR);
+    peer_look_again(cluster, peer);
     if (!same) {
         action_disconnect(cluster, peer);
         peer->link_broke = false;
@@ -89,6 +90,7 @@ struct peer *handshake_finish(struct cluster *cluster, struct peer *peer, const 
     action_note(cluster, LOG_VERBOSE, "Handshake with node %.40s completed.", peer->id);
     peer->flags = (uint16_t)((peer->flags & ~(CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_MEET)) |
                              (packet->flags & (CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA)));
+    peer_look_again(cluster, peer);
     cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
     return peer;
 }

@@ -8,8 +8,6 @@
 #include "cluster/peers.h"
 #include "cluster/speak.h"
 
-enum { PREFETCH_DISTANCE = 8 }; // peers lie scattered, and every tick looks at all
-
 // How often everybody is pinged. Cluster spec, "Heartbeat": every node is pinged that was not heard of for
 // NODE_TIMEOUT / 2; a small cluster can afford twice that.
 static uint64_t ping_interval(const struct cluster *cluster) {
@@ -31,7 +29,7 @@ static void make_link(struct cluster *cluster, struct peer *peer) {
     action->connect.node = peer_handle(peer);
     memcpy(action->connect.ip, peer->ip, sizeof(peer->ip));
     action->connect.port = peer->bus_port;
-    peer->link = LINK_CONNECTING;
+    peer_set_link(cluster, peer, LINK_CONNECTING);
     peer->link_time = cluster->now;
     // A peer that can't even be linked to is silent from now on.
     if (peer->ping_sent == 0) peer->ping_sent = cluster->now;
@@ -39,7 +37,7 @@ static void make_link(struct cluster *cluster, struct peer *peer) {
 
 void heartbeat_link_up(struct cluster *cluster, struct peer *peer) {
     if (peer->link != LINK_CONNECTING) return;
-    peer->link = LINK_UP;
+    peer_set_link(cluster, peer, LINK_UP);
     peer->link_time = cluster->now;
     peer->link_broke = false;
     peer->link_failures = 0;
@@ -59,7 +57,7 @@ static void wait_for_link(struct cluster *cluster, struct peer *peer) {
 
 void heartbeat_link_down(struct cluster *cluster, struct peer *peer, bool refused) {
     bool was_up = peer->link == LINK_UP;
-    peer->link = LINK_NONE;
+    peer_set_link(cluster, peer, LINK_NONE);
     peer->link_time = cluster->now;
     if (refused && peer->link_broke && cluster->config.crash_detection) {
         // The link broke, and where the process listened nobody does: it is gone, no need to wait for the
@@ -134,14 +132,28 @@ static void check_silence(struct cluster *cluster, struct peer *peer) {
 }
 
 // Cluster spec, "Nodes handshake" as implemented everywhere: who does not answer within the node timeout is
-// dropped.
-static bool handshake_is_late(const struct cluster *cluster, const struct peer *peer) {
-    return peer_is(peer, CLUSTER_NODE_HANDSHAKE) &&
-           elapsed(cluster, peer->created) > max64(cluster->config.node_timeout, HANDSHAKE_TIMEOUT_MIN_MS);
+// dropped. UINT64_MAX for whom we know.
+static uint64_t handshake_end(const struct cluster *cluster, const struct peer *peer) {
+    if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) return UINT64_MAX;
+    return peer->created + max64(cluster->config.node_timeout, HANDSHAKE_TIMEOUT_MIN_MS) + 1;
+}
+
+// ---- Who is looked at ----
+
+// When something may be due of the peer, if nothing happens to it before (peer_look_again tells of that). Too
+// early does no harm, too late would.
+static uint64_t next_look(const struct cluster *cluster, const struct peer *peer) {
+    uint64_t look = min64(handshake_end(cluster, peer), suspicion_time(cluster, peer));
+    if (peer->link == LINK_CONNECTING)
+        return min64(look, peer->link_time + max64(patience(cluster), TICK_MS) + 1);
+    if (peer->link == LINK_NONE) return look;
+    if (peer->ping_sent == 0) return min64(look, peer->pong_received + ping_interval(cluster));
+    uint64_t silent = max64(peer->ping_sent, peer->link_heard) + patience(cluster);
+    return min64(look, max64(silent, peer->link_time + cluster->config.node_timeout) + 1);
 }
 
 static void check_peer(struct cluster *cluster, struct peer *peer) {
-    if (handshake_is_late(cluster, peer)) {
+    if (cluster->now >= handshake_end(cluster, peer)) {
         peer_delete(cluster, peer);
         return;
     }
@@ -149,6 +161,21 @@ static void check_peer(struct cluster *cluster, struct peer *peer) {
     check_link(cluster, peer);
     check_ping(cluster, peer);
     if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) check_silence(cluster, peer);
+    cluster->look_at[peer->index] = next_look(cluster, peer);
+}
+
+// Looks at the peers of whom something may be due before the next tick.
+static void look_at_peers(struct cluster *cluster) {
+    const struct manual_failover *manual = &cluster->manual;
+    if (manual->pause_wanted && manual->replica != NO_PEER) cluster->look_at[manual->replica] = 0;
+    if (cluster->looked_interval != ping_interval(cluster)) peers_look_again(cluster);
+    cluster->looked_interval = ping_interval(cluster);
+    cluster->next_suspicion = UINT64_MAX;
+    for (uint32_t i = 0; i < cluster->peers_end; i++) {
+        if (cluster->look_at[i] > cluster->now + TICK_MS) continue;
+        struct peer *peer = cluster->peers[i];
+        if (peer && peer != cluster->myself) check_peer(cluster, peer);
+    }
 }
 
 // Makes links where there are none, LINKS_PER_TICK at most, each time from where the last tick left off: a
@@ -157,22 +184,25 @@ static void make_links(struct cluster *cluster) {
     unsigned made = 0;
     for (uint32_t i = 0; i < cluster->peers_end && made < LINKS_PER_TICK; i++) {
         if (++cluster->link_cursor >= cluster->peers_end) cluster->link_cursor = 0;
+        uint64_t word = cluster->linkless[cluster->link_cursor / PEER_WORD];
+        if (word == 0) { // nobody in this word: on to its last
+            uint32_t skipped = PEER_WORD - 1 - cluster->link_cursor % PEER_WORD;
+            skipped = (uint32_t)min64(skipped, cluster->peers_end - 1 - cluster->link_cursor);
+            skipped = (uint32_t)min64(skipped, cluster->peers_end - 1 - i);
+            cluster->link_cursor += skipped;
+            i += skipped;
+            continue;
+        }
+        if (!(word >> cluster->link_cursor % PEER_WORD & 1)) continue;
         struct peer *peer = cluster->peers[cluster->link_cursor];
-        if (peer == NULL || peer->link != LINK_NONE || peer_is(peer, CLUSTER_NODE_NOADDR)) continue;
-        if (cluster->now < peer->link_retry) continue;
+        if (peer_is(peer, CLUSTER_NODE_NOADDR) || cluster->now < peer->link_retry) continue;
         make_link(cluster, peer);
         made++;
     }
 }
 
 void heartbeat_tick(struct cluster *cluster) {
-    cluster->next_suspicion = UINT64_MAX;
-    for (uint32_t i = 0; i < cluster->peers_end; i++) {
-        struct peer *peer = cluster->peers[i];
-        if (i + PREFETCH_DISTANCE < cluster->peers_end)
-            __builtin_prefetch(cluster->peers[i + PREFETCH_DISTANCE]);
-        if (peer && peer != cluster->myself) check_peer(cluster, peer);
-    }
+    look_at_peers(cluster);
     make_links(cluster);
     if (cluster->now >= cluster->next_random_ping) {
         cluster->next_random_ping = cluster->now + RANDOM_PING_MS;
@@ -180,5 +210,5 @@ void heartbeat_tick(struct cluster *cluster) {
         migration_consider(cluster);
     }
     if (cluster->now >= cluster->next_tick) cluster->next_tick = cluster->now + TICK_MS;
-    cluster->todo |= TODO_ELECTION | TODO_STATE;
+    cluster->todo |= TODO_ELECTION | TODO_CLOCK;
 }

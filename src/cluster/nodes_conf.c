@@ -37,7 +37,8 @@ static bool load_peer(struct cluster *cluster, const struct nodes_text_node *nod
     }
     // Who had failed or was silent before we slept may be back, or somebody else's primary: all are asked
     // anew.
-    peer->flags = (uint16_t)(peer->flags & ~(CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
+    peer_set_suspect(cluster, peer, false);
+    peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_FAIL);
     if (!peer_is(peer, CLUSTER_NODE_MYSELF)) return true;
     if (cluster->myself) return wrong(error, node, "two nodes are called myself");
     cluster->myself = peer;

@@ -80,16 +80,51 @@ void peer_random_id(struct cluster *cluster, char *id) {
         id[i] = "0123456789abcdef"[prng_below(&cluster->prng, 16)];
 }
 
+static void grow(struct cluster *cluster) {
+    uint32_t old = cluster->peers_capacity, capacity = old ? old * 2 : PEER_WORD;
+    cluster->peers = mem_realloc(cluster->peers, capacity * sizeof(*cluster->peers));
+    cluster->look_at = mem_realloc(cluster->look_at, capacity * sizeof(*cluster->look_at));
+    cluster->linkless = mem_realloc(cluster->linkless, capacity / PEER_WORD * sizeof(uint64_t));
+    cluster->suspects = mem_realloc(cluster->suspects, capacity / PEER_WORD * sizeof(uint64_t));
+    memset(cluster->linkless + old / PEER_WORD, 0, (capacity - old) / PEER_WORD * sizeof(uint64_t));
+    memset(cluster->suspects + old / PEER_WORD, 0, (capacity - old) / PEER_WORD * sizeof(uint64_t));
+    cluster->peers_capacity = capacity;
+}
+
 static uint32_t free_index(struct cluster *cluster) {
     if (cluster->peers_count < cluster->peers_end)
         for (uint32_t i = 0; i < cluster->peers_end; i++)
             if (cluster->peers[i] == NULL) return i;
-    if (cluster->peers_end == cluster->peers_capacity) {
-        cluster->peers_capacity = cluster->peers_capacity ? cluster->peers_capacity * 2 : 8;
-        cluster->peers = mem_realloc(cluster->peers, cluster->peers_capacity * sizeof(*cluster->peers));
-    }
+    if (cluster->peers_end == cluster->peers_capacity) grow(cluster);
     return cluster->peers_end++;
 }
+
+// ---- What ticks go by ----
+
+void peers_look_again(struct cluster *cluster) {
+    memset(cluster->look_at, 0, cluster->peers_end * sizeof(*cluster->look_at));
+}
+
+static void set_member(uint64_t *set, uint32_t index, bool member) {
+    uint64_t bit = (uint64_t)1 << index % PEER_WORD;
+    set[index / PEER_WORD] = member ? set[index / PEER_WORD] | bit : set[index / PEER_WORD] & ~bit;
+}
+
+void peer_set_link(struct cluster *cluster, struct peer *peer, enum link_state link) {
+    peer->link = (uint8_t)link;
+    set_member(cluster->linkless, peer->index, link == LINK_NONE);
+    peer_look_again(cluster, peer);
+}
+
+void peer_set_suspect(struct cluster *cluster, struct peer *peer, bool suspect) {
+    if (suspect && !peer_is(peer, CLUSTER_NODE_PFAIL)) cluster->suspect_count++;
+    if (!suspect && peer_is(peer, CLUSTER_NODE_PFAIL)) cluster->suspect_count--;
+    peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_PFAIL) | (suspect ? CLUSTER_NODE_PFAIL : 0));
+    set_member(cluster->suspects, peer->index, suspect);
+    peer_look_again(cluster, peer);
+}
+
+// ---- Birth and death ----
 
 struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags) {
     if (cluster->peers_count == PEERS_MAX) return NULL;
@@ -99,7 +134,9 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     cluster->peers_count++;
     peer->index = (uint16_t)index;
     peer->generation = ++cluster->generation;
-    peer->flags = (uint16_t)flags;
+    peer->flags = (uint16_t)(flags & ~CLUSTER_NODE_PFAIL);
+    peer_set_link(cluster, peer, LINK_NONE);
+    peer_set_suspect(cluster, peer, (flags & CLUSTER_NODE_PFAIL) != 0);
     peer->primary = NO_PEER;
     peer->created = cluster->now;
     peer->slots_changed = ++cluster->slots_version;
@@ -138,6 +175,8 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
         cluster->election.primary = NO_PEER, cluster->election.at = 0;
     // It may not know that it was forgotten: a pause that it asked for lasts its time.
     if (cluster->manual.replica == peer->index) cluster->manual.replica = NO_PEER;
+    peer_set_suspect(cluster, peer, false);
+    set_member(cluster->linkless, peer->index, false);
     cluster->peers[peer->index] = NULL;
     cluster->peers_count--;
     cluster->slots_version++;
@@ -148,6 +187,9 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
 void peers_free(struct cluster *cluster) {
     PEERS_EACH(cluster, peer) peer_free(peer);
     mem_free(cluster->peers);
+    mem_free(cluster->look_at);
+    mem_free(cluster->linkless);
+    mem_free(cluster->suspects);
     mem_free(cluster->index);
 }
 

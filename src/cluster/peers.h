@@ -32,6 +32,19 @@ static inline cluster_node peer_handle(const struct peer *peer) {
 // NULL for a handle that is out of date.
 struct peer *peer_of_handle(const struct cluster *cluster, cluster_node handle);
 
+// Something about the peer has changed that may bring nearer the moment at which the timers must look at it
+// (a ping was sent or answered, a link came or went, a flag changed): the next tick looks.
+static inline void peer_look_again(struct cluster *cluster, const struct peer *peer) {
+    cluster->look_at[peer->index] = 0;
+}
+
+void peers_look_again(struct cluster *cluster); // all of them
+
+// The only ways to change a peer's link and its PFAIL, so that the sets of the linkless and of the suspects
+// hold.
+void peer_set_link(struct cluster *cluster, struct peer *peer, enum link_state link);
+void peer_set_suspect(struct cluster *cluster, struct peer *peer, bool suspect);
+
 void peer_rename(struct cluster *cluster, struct peer *peer, const char *id);
 
 // Draws 40 hexadecimal digits.

@@ -73,7 +73,8 @@ static bool is_stale(const struct cluster *cluster, const struct peer *sender, c
 // Cluster spec, "Heartbeat packet content": the sender's role, and whose replica it is.
 static void learn_role(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
     if (memcmp(packet->primary, no_name, CLUSTER_ID_SIZE) == 0) {
-        // What we held for a replica's epoch was its primary's (nodes.conf says so): now it speaks for itself.
+        // What we held for a replica's epoch was its primary's (nodes.conf says so): now it speaks for
+        // itself.
         if (peer_is(sender, CLUSTER_NODE_REPLICA)) sender->config_epoch = packet->config_epoch;
         peer_make_primary(cluster, sender);
         return;
@@ -151,6 +152,7 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
     if (in->linked && in->packet.type == PACKET_PONG) {
         sender->pong_received = cluster->now;
         sender->ping_sent = 0;
+        peer_look_again(cluster, sender);
         failure_answered(cluster, sender);
     }
     if (in->late) return;

@@ -208,8 +208,14 @@ static bool too_early(struct cluster *cluster) {
     return cluster->minority_time && elapsed(cluster, cluster->minority_time) < rejoin;
 }
 
+void state_count(struct cluster *cluster) {
+    cluster->covered = covered(cluster);
+    cluster->majority = in_majority(cluster);
+    cluster->todo |= TODO_CLOCK;
+}
+
 void state_update(struct cluster *cluster) {
-    bool full = covered(cluster), majority = in_majority(cluster);
+    bool full = cluster->covered, majority = cluster->majority;
     bool coverage = full || !cluster->config.require_full_coverage;
     if (!majority && cluster->size) cluster->minority_time = cluster->now;
     bool ok = coverage && majority;

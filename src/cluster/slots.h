@@ -33,7 +33,8 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
 struct peer *slots_newer_owner(struct cluster *cluster, const struct peer *claimer, uint64_t config_epoch,
                                const uint8_t *slots);
 
-// Decides anew whether the cluster works, as we see it.
+// Decides anew whether the cluster works, as we see it: counts who works, or goes by what was counted.
+void state_count(struct cluster *cluster);
 void state_update(struct cluster *cluster);
 
 #endif

@@ -103,19 +103,17 @@ static uint16_t write_gossip(struct cluster *cluster, uint8_t *at, uint32_t rand
         gossip_about(cluster, at + (size_t)count++ * PACKET_GOSSIP_SIZE, peer);
     }
     uint16_t failing = 0;
-    PEERS_EACH(cluster, peer) {
-        if (!peer_is(peer, CLUSTER_NODE_PFAIL) || peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR))
-            continue;
+    if (cluster->suspect_count == 0) return count;
+    PEER_SET_EACH(cluster, suspects, peer) {
+        if (peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR)) continue;
         if (peer == to || failing == FAILING_MAX) continue;
         gossip_about(cluster, at + (size_t)(count + failing++) * PACKET_GOSSIP_SIZE, peer);
     }
     return (uint16_t)(count + failing);
 }
 
-static uint32_t count_pfail(struct cluster *cluster) {
-    uint32_t count = 0;
-    PEERS_EACH(cluster, peer) count += peer_is(peer, CLUSTER_NODE_PFAIL);
-    return count < FAILING_MAX ? count : FAILING_MAX;
+static uint32_t count_pfail(const struct cluster *cluster) {
+    return cluster->suspect_count < FAILING_MAX ? cluster->suspect_count : FAILING_MAX;
 }
 
 static struct bytes view(const char *text) {
@@ -168,6 +166,7 @@ void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type typ
     cluster_message_release(message);
     // A ping that already waits for its pong keeps its time: the silence began there.
     if (peer->ping_sent == 0) peer->ping_sent = cluster->now;
+    peer_look_again(cluster, peer);
 }
 
 void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer) {

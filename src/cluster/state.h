@@ -33,11 +33,12 @@ enum {
     HANDSHAKE_TIMEOUT_MIN_MS = 1000,
     MIGRATION_DELAY_MS = 5000, // a primary must have been orphaned for so long
     SAVE_RETRY_MS = 1000,
-    CLOCK_TOLERANCE_MS = 500, // how far in our future a gossiped pong may lie
-    LINK_RETRY_MAX_MS = 2000, // a link that can't be made is tried less and less often, down to this
-    LINKS_PER_TICK = 64,      // how many links are made in one go
-    SMALL_CLUSTER = 64,       // up to so many nodes pings are twice as frequent
-    SUSPICION_FANOUT_MAX = 32 // how many peers hear of a suspicion at once; the rest by gossip
+    CLOCK_TOLERANCE_MS = 500,  // how far in our future a gossiped pong may lie
+    LINK_RETRY_MAX_MS = 2000,  // a link that can't be made is tried less and less often, down to this
+    LINKS_PER_TICK = 64,       // how many links are made in one go
+    SMALL_CLUSTER = 64,        // up to so many nodes pings are twice as frequent
+    SUSPICION_FANOUT_MAX = 32, // how many peers hear of a suspicion at once; the rest by gossip
+    PEER_WORD = 64             // peers in a word of a set of peers
 };
 
 // A flag on the wire besides those of enum cluster_node_flag: the sender reads all extensions of pings.
@@ -145,6 +146,7 @@ enum todo {
     TODO_SUSPICION = 64,
     TODO_FORGET_NEWS = 128,
     TODO_ANNOUNCE = 256, // PONG to everybody: we have changed
+    TODO_CLOCK = 512,    // time has passed: the state may follow what was counted before
 };
 
 struct cluster {
@@ -158,7 +160,13 @@ struct cluster {
 
     struct peer **peers; // by index; NULL where there is none
     uint32_t peers_capacity, peers_end, peers_count;
-    uint16_t *index; // hash of the name -> index of the peer
+    // By index, so that a tick need not look at all peers; see peers.h.
+    uint64_t *look_at;  // when a tick must look at the peer; 0: the next one
+    uint64_t *linkless; // set of peers: no link
+    uint64_t *suspects; // set of peers: PFAIL
+    uint32_t suspect_count;
+    uint64_t looked_interval; // look_at was computed with this interval of pings
+    uint16_t *index;          // hash of the name -> index of the peer
     uint32_t index_size;
     uint16_t generation;
     struct peer *myself;
@@ -177,6 +185,7 @@ struct cluster {
     uint64_t current_epoch, last_vote_epoch;
     bool ok;
     bool coverage_only;
+    bool covered, majority; // as last counted
     uint64_t minority_time;
     uint32_t todo;
 
@@ -214,6 +223,15 @@ struct cluster {
 #define PEERS_EACH(cluster, item)                                                                            \
     for (uint32_t item##_at = 0; item##_at < (cluster)->peers_end; item##_at++)                              \
         for (struct peer *item = (cluster)->peers[item##_at]; item; item = NULL)
+
+// Walks a set of peers by ascending index; the peer that is looked at may leave the set inside.
+#define PEER_SET_EACH(cluster, set, item)                                                                    \
+    for (uint32_t item##_word = 0; item##_word * PEER_WORD < (cluster)->peers_end; item##_word++)            \
+        for (uint64_t item##_left = (cluster)->set[item##_word]; item##_left;                                \
+             item##_left &= item##_left - 1)                                                                 \
+            for (struct peer *item =                                                                         \
+                     (cluster)->peers[item##_word * PEER_WORD + (uint32_t)__builtin_ctzll(item##_left)];     \
+                 item; item = NULL)
 
 static inline bool peer_is(const struct peer *peer, unsigned flags) {
     return (peer->flags & flags) != 0;
