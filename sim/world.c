@@ -8,19 +8,23 @@ enum { EVENTS_PER_BLOCK = 1024 };
 
 void world_init(struct world *world, uint64_t seed) {
     *world = (struct world){0};
+    world->wheels = mem_calloc(WHEELS, sizeof *world->wheels);
     prng_seed(&world->prng, seed);
 }
 
 void world_free(struct world *world) {
-    heap_free(&world->events);
     for (uint32_t i = 0; i < world->block_count; i++)
         mem_free(world->blocks[i]);
     mem_free(world->blocks);
+    mem_free(world->wheels);
     *world = (struct world){0};
 }
 
+// -- the pool of events
+// ----------------------------------------------------------------------------------------------
+
 static void release(struct world *world, struct event *event) {
-    event->subject = world->spare;
+    event->next = world->spare;
     world->spare = event;
 }
 
@@ -33,28 +37,106 @@ static struct event *obtain(struct world *world) {
             release(world, &block[i]);
     }
     struct event *event = world->spare;
-    world->spare = event->subject;
+    world->spare = event->next;
     return event;
 }
+
+// -- the wheels
+// ------------------------------------------------------------------------------------------------------
+
+static uint32_t slot_of(uint64_t time, unsigned level) {
+    return (uint32_t)(time >> level * WHEEL_BITS) & (WHEEL_SLOTS - 1);
+}
+
+// On the smallest wheel whose present turn has the moment in it.
+static void put(struct world *world, struct event *event) {
+    uint64_t differ = event->at ^ world->base;
+    unsigned level = differ ? (63u - (unsigned)__builtin_clzll(differ)) / WHEEL_BITS : 0;
+    if (level >= WHEELS) level = WHEELS - 1;
+    struct wheel *wheel = &world->wheels[level];
+    uint32_t slot = slot_of(event->at, level);
+    event->next = NULL;
+    if (wheel->used[slot / 64] >> slot % 64 & 1) {
+        wheel->slots[slot].last->next = event;
+    } else {
+        wheel->slots[slot].first = event;
+        wheel->used[slot / 64] |= (uint64_t)1 << slot % 64;
+    }
+    wheel->slots[slot].last = event;
+}
+
+// The first used slot from `slot` on, or -1.
+static int first_used(const struct wheel *wheel, uint32_t slot) {
+    uint32_t word = slot / 64;
+    uint64_t bits = wheel->used[word] & UINT64_MAX << slot % 64;
+    while (bits == 0) {
+        if (++word == WHEEL_SLOTS / 64) return -1;
+        bits = wheel->used[word];
+    }
+    return (int)(word * 64 + (uint32_t)__builtin_ctzll(bits));
+}
+
+static struct event *empty_slot(struct wheel *wheel, uint32_t slot) {
+    wheel->used[slot / 64] &= ~((uint64_t)1 << slot % 64);
+    return wheel->slots[slot].first;
+}
+
+// Moves the wheels on to the next used slot of a larger one and deals its events out, in their order. False
+// when there is none before or at `until`.
+static bool turn(struct world *world, uint64_t until) {
+    for (unsigned level = 1; level < WHEELS; level++) {
+        int slot = first_used(&world->wheels[level], slot_of(world->base, level));
+        if (slot < 0) continue;
+        uint64_t turn_mask = ((uint64_t)1 << (level + 1) * WHEEL_BITS) - 1;
+        uint64_t begin = (world->base & ~turn_mask) | (uint64_t)slot << level * WHEEL_BITS;
+        if (begin > until) return false;
+        world->base = begin;
+        struct event *event = empty_slot(&world->wheels[level], (uint32_t)slot);
+        while (event) {
+            struct event *next = event->next;
+            put(world, event);
+            event = next;
+        }
+        return true;
+    }
+    return false;
+}
+
+// Takes the earliest event that happens before or at `until`, or NULL.
+static struct event *take(struct world *world, uint64_t until) {
+    struct wheel *wheel = &world->wheels[0];
+    int slot;
+    while ((slot = first_used(wheel, slot_of(world->base, 0))) < 0)
+        if (!turn(world, until)) return NULL;
+    struct event *event = wheel->slots[slot].first;
+    if (event->at > until) return NULL;
+    world->base = event->at;
+    if (event->next)
+        wheel->slots[slot].first = event->next;
+    else
+        empty_slot(wheel, (uint32_t)slot);
+    return event;
+}
+
+// -- events
+// ------------------------------------------------------------------------------------------------------
 
 void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload,
                 uint64_t stamp) {
     struct event *event = obtain(world);
-    *event = (struct event){happen, subject, payload, stamp};
-    heap_push(&world->events, at < world->now ? world->now : at, event);
+    if (at < world->now) at = world->now;
+    *event = (struct event){happen, subject, payload, stamp, at, NULL};
+    put(world, event);
 }
 
 bool world_step(struct world *world, uint64_t until) {
-    const struct heap_item *next = heap_peek(&world->events);
-    if (!next || next->key > until) {
+    struct event *planned = take(world, until);
+    if (!planned) {
         if (world->now < until) world->now = until;
         return false;
     }
-    struct heap_item item;
-    heap_pop(&world->events, &item);
-    world->now = item.key;
+    world->now = planned->at;
     world->steps++;
-    struct event *planned = item.value;
     struct event event = *planned; // the handler may plan more: give the place back first
     release(world, planned);
     event.happen(&event);
