@@ -193,14 +193,16 @@ void check_disk(struct sim *sim, struct node *node) {
     checked->disk_epoch = number_after(last, "currentEpoch ");
     checked->disk_vote_epoch = number_after(last, "lastVoteEpoch ");
     const char *myself = strstr(text, " myself,");
-    checked->disk_config_epoch = 0;
+    uint64_t config_epoch = 0;
     // " flags primary ping-sent pong-received config-epoch"
-    if (myself) sscanf(myself, " %*s %*s %*s %*s %" SCNu64, &checked->disk_config_epoch);
+    if (myself) sscanf(myself, " %*s %*s %*s %*s %" SCNu64, &config_epoch);
+    if (config_epoch > checked->disk_config_epoch) checked->disk_config_epoch = config_epoch;
 }
 
 void check_started(struct sim *sim, struct node *node) {
     struct checked_node *checked = &sim->checks.nodes[node->index];
     checked->epoch = checked->vote_epoch = 0;
+    checked->disk_config_epoch = 0;
     check_disk(sim, node);
 }
 

@@ -27,7 +27,12 @@ struct checked_node {
     uint64_t epoch;        // the current epoch of its last heartbeat in this life
     uint64_t vote_epoch;   // of its last vote or request for votes in this life
     uint64_t config_epoch; // the greatest that it claimed as a primary, in all lives
-    uint64_t disk_epoch, disk_vote_epoch, disk_config_epoch;
+    uint64_t disk_epoch, disk_vote_epoch;
+    // The greatest config epoch that the file has held for the node itself since it started. Not the file's
+    // present one: a primary that has just become a replica writes its primary's epoch (as Redis does), and until
+    // it hears that this is saved it still says what it said before. That promise was on disk when it was made,
+    // and whatever the node wins later is newer than the current epoch, which never goes back on disk.
+    uint64_t disk_config_epoch;
 };
 
 // Numbers by number; 0 is no key.
