@@ -132,7 +132,8 @@ static void order_replicate(struct admin *admin) {
 // Cluster spec, "Manual failover": TAKEOVER asks nobody.
 static void take_over(struct cluster *cluster) {
     action_note(cluster, LOG_WARNING, "Taking over the master (user request).");
-    epoch_bump_alone(cluster);
+    // What is held for a replica's epoch may be its primary's (nodes.conf says so): it is no claim of ours.
+    epoch_take_new(cluster);
     election_win(cluster);
 }
 

@@ -105,6 +105,7 @@ static void set_migrating(struct admin *admin, unsigned slot) {
         admin_reject(admin, "ERR Target node is not a master");
     } else {
         slot_set_migrating(cluster, slot, to);
+        slot_set_taken(cluster, slot, NULL); // whoever claims it next may have it from us
         admin_accept(admin);
     }
 }
@@ -127,10 +128,11 @@ static void set_importing(struct admin *admin, unsigned slot) {
     }
 }
 
-// The slot that we import is ours now: a new epoch makes our claim the newest.
-static void finish_import(struct cluster *cluster, unsigned slot) {
+// The slot that we import is ours now: a new epoch makes our claim the newest of all that we have heard of.
+static void finish_import(struct cluster *cluster, unsigned slot, const struct peer *from) {
     epoch_bump_alone(cluster);
     slot_set_importing(cluster, slot, NULL);
+    slot_set_taken(cluster, slot, from);
     cluster->todo |= TODO_ANNOUNCE;
 }
 
@@ -148,7 +150,8 @@ static void set_owner(struct admin *admin, unsigned slot) {
         admin_reject(admin, "ERR Target node is not a master");
         return;
     }
-    bool mine = slot_owner(cluster, slot) == myself;
+    const struct peer *owner = slot_owner(cluster, slot);
+    bool mine = owner == myself;
     if (mine && to != myself && admin->order->keys_in_slot) {
         admin_reject(
             admin,
@@ -159,7 +162,7 @@ static void set_owner(struct admin *admin, unsigned slot) {
     if (admin->order->keys_in_slot == 0) slot_set_migrating(cluster, slot, NULL);
     bool imported = to == myself && cluster->importing[slot] != NO_PEER;
     slot_give(cluster, slot, to);
-    if (imported) finish_import(cluster, slot);
+    if (imported) finish_import(cluster, slot, mine ? NULL : owner);
     // Our last slot has gone: follow it.
     if (mine && to != myself && myself->slots == 0 && cluster->config.allow_replica_migration) {
         action_note(cluster, LOG_NOTICE,

@@ -44,6 +44,7 @@ static struct cluster *create_empty(const struct cluster_config *config, uint64_
     memset(cluster->owner, 0xff, sizeof(cluster->owner));
     memset(cluster->migrating, 0xff, sizeof(cluster->migrating));
     memset(cluster->importing, 0xff, sizeof(cluster->importing));
+    memset(cluster->taken_from, 0xff, sizeof(cluster->taken_from));
     cluster->claims_of = NO_PEER;
     cluster->told_primary = NO_PEER;
     cluster->manual.replica = NO_PEER;
@@ -230,11 +231,7 @@ static void finish(struct cluster *cluster) {
     if (take_todo(cluster, TODO_SUSPICION)) speak_suspicions(cluster);
     if (take_todo(cluster, TODO_FORGET_NEWS)) speak_forgotten(cluster);
     save(cluster);
-    if (promise_awaited(cluster) == 0) {
-        // What we are is on disk: from now on everybody may hear it.
-        spoken_refresh(cluster);
-        if (take_todo(cluster, TODO_ANNOUNCE)) speak_to_all(cluster);
-    }
+    spoken_update(cluster);
     if (!take_todo(cluster, TODO_ROUTES)) return;
     cluster->routes_version++;
     action_add(cluster, CLUSTER_ACTION_PUBLISH_ROUTES);

@@ -63,6 +63,9 @@ void election_win(struct cluster *cluster) {
         if (old && cluster->owner[slot] == old->index) slot_give(cluster, slot, myself);
     memset(&cluster->election, 0, sizeof(cluster->election));
     manual_stop(cluster);
+    // A vote is the shard's, and in this epoch it was our own: the old primary may have given it to us, and
+    // we, a voter from now on, must not give it once more to somebody else.
+    cluster->last_vote_epoch = max64(cluster->last_vote_epoch, myself->config_epoch);
     promise(cluster);
     // Cluster spec, "Replica election and promotion": the winner announces itself with PONGs to speed up the
     // reconfiguration of the others.
@@ -151,6 +154,7 @@ static void ask_for_votes(struct cluster *cluster) {
     bool manual = manual_may_start(cluster);
     epoch_advance(cluster);
     cluster->election.epoch = cluster->current_epoch;
+    cluster->election.quorum = quorum(cluster);
     cluster->election.asked = true;
     action_note(cluster, LOG_NOTICE, "Starting a failover election for epoch %llu.",
                 (unsigned long long)cluster->current_epoch);
@@ -182,7 +186,10 @@ void election_update(struct cluster *cluster) {
         return;
     }
     if (!election->asked) ask_for_votes(cluster);
-    if (election->votes < quorum(cluster)) return;
+    // Who votes may look like fewer for a moment (a shard's old primary is known to have stepped down, its
+    // new one is not heard of yet): half of those who were asked are no majority, as the other half may elect
+    // another.
+    if (election->votes < max64(election->quorum, quorum(cluster))) return;
     struct peer *myself = cluster->myself;
     action_note(cluster, LOG_NOTICE, "Failover election won: I'm the new master.");
     myself->config_epoch = max64(myself->config_epoch, election->epoch);

@@ -23,16 +23,20 @@ static uint64_t newest_epoch(struct cluster *cluster) {
     return newest;
 }
 
-// Cluster spec, "Manual slots migration": the importing node takes a new configEpoch without agreement, so
-// that its claim of the slot is the newest.
-bool epoch_bump_alone(struct cluster *cluster) {
+void epoch_take_new(struct cluster *cluster) {
     struct peer *myself = cluster->myself;
-    uint64_t newest = newest_epoch(cluster);
-    if (myself->config_epoch && myself->config_epoch == newest) return false;
-    cluster->current_epoch = newest + 1;
+    cluster->current_epoch = newest_epoch(cluster) + 1;
     myself->config_epoch = cluster->current_epoch;
     promise(cluster);
     action_note(cluster, LOG_NOTICE, "New configEpoch set to %llu", (unsigned long long)myself->config_epoch);
+}
+
+// Cluster spec, "Manual slots migration": the importing node takes a new configEpoch without agreement, so
+// that its claim of the slot is the newest.
+bool epoch_bump_alone(struct cluster *cluster) {
+    const struct peer *myself = cluster->myself;
+    if (myself->config_epoch && myself->config_epoch == newest_epoch(cluster)) return false;
+    epoch_take_new(cluster);
     return true;
 }
 

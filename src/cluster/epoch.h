@@ -10,6 +10,9 @@ void epoch_hear(struct cluster *cluster, uint64_t current);
 // The next epoch, for an election.
 void epoch_advance(struct cluster *cluster);
 
+// Gives this node a configuration newer than all that it has heard of, without asking anybody.
+void epoch_take_new(struct cluster *cluster);
+
 // Gives this node the newest configuration without asking anybody; false when it has it already.
 bool epoch_bump_alone(struct cluster *cluster);
 

@@ -9,6 +9,7 @@
 #include "base/bitset.h"
 #include "cluster/actions.h"
 #include "cluster/election.h"
+#include "cluster/epoch.h"
 #include "cluster/peers.h"
 
 // ---- One slot ----
@@ -20,7 +21,10 @@ void slot_give(struct cluster *cluster, unsigned slot, struct peer *peer) {
     if (old) {
         if (--old->slots == 0) cluster->size--;
         cluster->assigned--;
-        if (old == cluster->myself) slot_set_migrating(cluster, slot, NULL);
+        if (old == cluster->myself) {
+            slot_set_migrating(cluster, slot, NULL);
+            slot_set_taken(cluster, slot, NULL);
+        }
     }
     if (peer) {
         if (peer->slots++ == 0) cluster->size++;
@@ -51,6 +55,13 @@ void slot_set_importing(struct cluster *cluster, unsigned slot, const struct pee
     set_move(cluster, cluster->importing, slot, from);
 }
 
+void slot_set_taken(struct cluster *cluster, unsigned slot, const struct peer *from) {
+    uint16_t index = from ? from->index : NO_PEER;
+    if (cluster->taken_from[slot] == NO_PEER && index != NO_PEER) cluster->taken++;
+    if (cluster->taken_from[slot] != NO_PEER && index == NO_PEER) cluster->taken--;
+    cluster->taken_from[slot] = index;
+}
+
 // ---- Many slots ----
 
 void slots_abandon(struct cluster *cluster, struct peer *peer) {
@@ -63,6 +74,8 @@ void slots_forget_moves(struct cluster *cluster, uint16_t index) {
         if (cluster->migrating[slot] == index) slot_set_migrating(cluster, slot, NULL);
         if (cluster->importing[slot] == index) slot_set_importing(cluster, slot, NULL);
     }
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && cluster->taken; slot++)
+        if (cluster->taken_from[slot] == index) slot_set_taken(cluster, slot, NULL);
 }
 
 // The bitmap of where `index` stands in owner[]. Asked for with nearly every packet while slots change hands,
@@ -98,7 +111,22 @@ struct losses {
     uint32_t ours;    // of those, what our primary or we have lost
     uint32_t mine;    // of those, what we have lost ourselves, and which
     uint8_t slots[PACKET_SLOTS_SIZE];
+    bool defended; // the sender claims with a newer configuration what we have taken from its shard
 };
+
+static bool same_shard(const struct peer *a, const struct peer *b) {
+    return a == b || a->primary == b->index || b->primary == a->index ||
+           memcmp(a->shard_id, b->shard_id, CLUSTER_ID_SIZE) == 0;
+}
+
+// Did we take this slot from the claimer's shard? SETSLOT NODE gave our claim a new epoch without agreement.
+// The old owner may have taken a newer one at the same time (it imports other slots; or a replica has been
+// elected that never heard of us) and goes on claiming, until it is told, what the administrator has given to
+// us: then it lets go, and if we had yielded, nobody would own the slot, and its keys would be lost with us.
+static bool taken_from_shard_of(const struct cluster *cluster, unsigned slot, const struct peer *claimer) {
+    if (cluster->taken == 0 || cluster->taken_from[slot] == NO_PEER) return false;
+    return same_shard(cluster->peers[cluster->taken_from[slot]], claimer);
+}
 
 // One slot that the sender claims.
 // Cluster spec, "How hash slots configuration propagates": an unassigned slot goes to whoever claims it (rule
@@ -107,13 +135,17 @@ static void learn_claim(struct cluster *cluster, unsigned slot, struct peer *sen
                         struct peer *head, struct losses *losses) {
     struct peer *owner = slot_owner(cluster, slot);
     if (owner == sender) return;
-    // A slot being imported changes hands by the administrator's word only.
-    if (cluster->importing[slot] != NO_PEER) return;
     bool free = owner == NULL || bitset_test(cluster->not_claimed, slot);
     if (!free && owner->config_epoch >= config_epoch) return;
+    if (owner == cluster->myself && taken_from_shard_of(cluster, slot, sender)) {
+        losses->defended = true;
+        return;
+    }
     if (owner && owner == head) losses->ours++;
     if (owner == cluster->myself) losses->mine++, bitset_set(losses->slots, slot);
     slot_give(cluster, slot, sender);
+    // The slot that we import has a new owner (a replica was elected, say): from now on it comes from there.
+    if (cluster->importing[slot] != NO_PEER) slot_set_importing(cluster, slot, sender);
 }
 
 // The claims among the 64 slots from `first` on.
@@ -136,10 +168,32 @@ static void drop_lost_slots(struct cluster *cluster, const struct losses *losses
             action_add(cluster, CLUSTER_ACTION_DROP_SLOT)->slot = (uint16_t)slot;
 }
 
+// What we took from the sender's shard and it does not claim (any more) is ours for good, if nothing that it
+// has said before and that is still on its way can beat us. Returns whether that needs a newer epoch than
+// ours.
+static bool settle_taken(struct cluster *cluster, const struct peer *sender, uint64_t config_epoch,
+                         const uint8_t *slots) {
+    bool beaten = false;
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && cluster->taken; slot++) {
+        if (bitset_test(slots, slot) || !taken_from_shard_of(cluster, slot, sender)) continue;
+        slot_set_taken(cluster, slot, NULL);
+        beaten |= config_epoch >= cluster->myself->config_epoch;
+    }
+    return beaten;
+}
+
+// We keep what we have taken: the others will hear of it with an epoch that is newer than any other's.
+static void defend(struct cluster *cluster) {
+    action_note(cluster, LOG_NOTICE,
+                "Slots that were imported are claimed by their former owner: moving on.");
+    epoch_take_new(cluster);
+    cluster->todo |= TODO_ANNOUNCE;
+}
+
 void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_epoch, const uint8_t *slots) {
     struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
     if (sender == myself) return;
-    struct losses losses = {0, 0, 0, {0}};
+    struct losses losses = {0, 0, 0, {0}, false};
     uint8_t own[PACKET_SLOTS_SIZE]; // before the claims change it
     memcpy(own, slots_bitmap(cluster, sender), sizeof(own));
     for (unsigned byte = 0; byte < PACKET_SLOTS_SIZE; byte += sizeof(uint64_t)) {
@@ -151,6 +205,8 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
         memcpy(cluster->not_claimed + byte, &silent, sizeof(silent));
         if (claimed & ~owned) learn_claims(cluster, byte * 8, slots, sender, config_epoch, head, &losses);
     }
+    if (cluster->taken && settle_taken(cluster, sender, config_epoch, slots)) losses.defended = true;
+    if (losses.defended) defend(cluster);
     // Cluster spec, "How hash slots configuration propagates": a primary whose last slot was taken becomes a
     // replica of the node that took it; and its replicas follow.
     bool wanted = cluster->config.allow_replica_migration || losses.claimed == losses.ours;

@@ -16,6 +16,10 @@ static inline struct peer *slot_owner(const struct cluster *cluster, unsigned sl
 void slot_set_migrating(struct cluster *cluster, unsigned slot, const struct peer *to);
 void slot_set_importing(struct cluster *cluster, unsigned slot, const struct peer *from);
 
+// The slot came to us from `from` by the administrator's word, not by its claim's epoch: until `from`, or
+// whoever succeeds it, was heard without it, we hold it against them. NULL: nothing of that kind (any more).
+void slot_set_taken(struct cluster *cluster, unsigned slot, const struct peer *from);
+
 // The peer owns nothing any more.
 void slots_abandon(struct cluster *cluster, struct peer *peer);
 

@@ -31,6 +31,29 @@ void spoken_refresh(struct cluster *cluster) {
     describe(cluster, &cluster->spoken);
 }
 
+// One description waits at a time: where promise follows promise on a slow disk, what was true when the first
+// of them was made can be said when that one is saved, however many others wait by then.
+void spoken_update(struct cluster *cluster) {
+    uint64_t awaited = promise_awaited(cluster);
+    bool announce = false;
+    if (cluster->next_spoken_save && (awaited == 0 || cluster->saved_number >= cluster->next_spoken_save)) {
+        announce = cluster->next_spoken_announced;
+        if (awaited) cluster->spoken = cluster->next_spoken;
+        cluster->next_spoken_save = 0;
+    }
+    if (awaited == 0) {
+        spoken_refresh(cluster);
+        announce |= (cluster->todo & TODO_ANNOUNCE) != 0;
+        cluster->todo &= ~(uint32_t)TODO_ANNOUNCE;
+    } else if (cluster->next_spoken_save == 0) {
+        describe(cluster, &cluster->next_spoken);
+        cluster->next_spoken_save = awaited;
+        cluster->next_spoken_announced = (cluster->todo & TODO_ANNOUNCE) != 0;
+        cluster->todo &= ~(uint32_t)TODO_ANNOUNCE;
+    }
+    if (announce) speak_to_all(cluster);
+}
+
 // The header of a message that speaks `spoken`: NULL for what was last saved, so that no heartbeat ever waits
 // for a disk.
 static void fill_header(struct cluster *cluster, struct packet *packet, enum packet_type type,

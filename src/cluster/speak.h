@@ -32,7 +32,11 @@ void speak_auth_request(struct cluster *cluster, bool force);
 void speak_auth_ack(struct cluster *cluster, struct peer *candidate);
 void speak_mfstart(struct cluster *cluster, struct peer *primary);
 
-// Takes what we are now as what may be said; called when nothing waits for a save.
+// Takes what we are now as what may be said. Only where nothing waits for a save.
 void spoken_refresh(struct cluster *cluster);
+
+// Takes what is on disk by now as what may be said, and tells everybody where that was asked for
+// (TODO_ANNOUNCE). Called at the end of each step.
+void spoken_update(struct cluster *cluster);
 
 #endif

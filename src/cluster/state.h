@@ -118,6 +118,7 @@ struct election {
     uint64_t at;    // when votes are asked for; 0 = nothing planned
     uint64_t epoch; // of the votes
     uint32_t votes;
+    uint32_t quorum; // as it was when votes were asked for
     uint32_t rank;
     bool asked;
     uint16_t primary; // whom it is to succeed
@@ -174,13 +175,15 @@ struct cluster {
     uint16_t owner[CLUSTER_SLOTS];
     uint16_t migrating[CLUSTER_SLOTS];
     uint16_t importing[CLUSTER_SLOTS];
+    uint16_t taken_from[CLUSTER_SLOTS]; // whom we took the slot from as the administrator ordered, until it
+                                        // was heard to let go; NO_PEER otherwise
     uint8_t not_claimed[PACKET_SLOTS_SIZE]; // the owner itself does not claim the slot any more
     uint64_t slots_version;                 // grows with every change of an owner or a role
     uint64_t routes_version;                // grows with every PUBLISH_ROUTES
-    uint32_t size, assigned, moving;
-    uint8_t claims[PACKET_SLOTS_SIZE]; // bitmap of the slots of ...
-    uint16_t claims_of;                // ... this peer ...
-    uint64_t claims_version;           // ... as of this version
+    uint32_t size, assigned, moving, taken; // `taken`: entries of taken_from
+    uint8_t claims[PACKET_SLOTS_SIZE];      // bitmap of the slots of ...
+    uint16_t claims_of;                     // ... this peer ...
+    uint64_t claims_version;                // ... as of this version
 
     uint64_t current_epoch, last_vote_epoch;
     bool ok;
@@ -191,9 +194,12 @@ struct cluster {
 
     uint64_t save_number, saved_number, promise_number;
     bool save_failed;
-    uint64_t save_again; // when a failed save is tried again
-    uint64_t next_save;  // when a plain save is due
-    struct spoken spoken;
+    uint64_t save_again;       // when a failed save is tried again
+    uint64_t next_save;        // when a plain save is due
+    struct spoken spoken;      // what heartbeats say
+    struct spoken next_spoken; // what they will say once save `next_spoken_save` (0: none) is done
+    uint64_t next_spoken_save;
+    bool next_spoken_announced; // and then everybody hears it at once
 
     bool writes_paused;
     bool primary_link_up, ever_synchronised;

@@ -15,7 +15,14 @@
 #include "cluster/cluster.h"
 #include "cluster/cluster_view.h"
 
-enum { NODES_MAX = 8, PORT = 7000, UNIX_AHEAD = 1000000, FLIGHTS_MAX = 100000 };
+enum {
+    NODES_MAX = 8,
+    PORT = 7000,
+    UNIX_AHEAD = 1000000,
+    FLIGHTS_MAX = 100000,
+    HEADER_MESSAGE_FLAGS = 2253, // of the wire's header ...
+    MESSAGE_FLAG_PAUSED = 1      // ... and its first bit
+};
 
 struct node {
     struct cluster *core;
@@ -52,6 +59,9 @@ static struct net {
     uint64_t now;
     struct list_node flights;
     cluster_node handles[NODES_MAX][NODES_MAX]; // [a][b]: a's handle of its link to b
+    bool cut[NODES_MAX][NODES_MAX];             // [a][b]: what a sends is lost on its way to b
+    unsigned connects[NODES_MAX][NODES_MAX];    // [a][b]: how often a has knocked at b's door
+    unsigned paused[NODES_MAX][NODES_MAX];      // [a][b]: how often a has told b that it is paused
     struct cluster_config config;
 } net;
 
@@ -66,6 +76,11 @@ static void step(unsigned index, struct cluster_event *event) {
 
 static void fly(unsigned from, unsigned to, enum cluster_event_kind kind, cluster_node handle,
                 struct cluster_message *message) {
+    if (message && message->data[HEADER_MESSAGE_FLAGS] & MESSAGE_FLAG_PAUSED) net.paused[from][to]++;
+    if (message && net.cut[from][to]) {
+        cluster_message_release(message);
+        return;
+    }
     struct flight *flight = mem_calloc(1, sizeof(*flight));
     *flight = (struct flight){.from = from, .to = to, .kind = kind, .handle = handle, .message = message};
     list_append(&net.flights, &flight->node);
@@ -111,7 +126,7 @@ static void save_done(unsigned index, uint64_t number) {
 static void on_connect(unsigned index, const struct cluster_action *action) {
     unsigned to = action->connect.port - PORT - 10000u;
     bool up = to < net.count && net.nodes[to].alive;
-    if (to < net.count) net.handles[index][to] = action->connect.node;
+    if (to < net.count) net.handles[index][to] = action->connect.node, net.connects[index][to]++;
     fly(to, index, up ? CLUSTER_EVENT_LINK_UP : CLUSTER_EVENT_LINK_REFUSED, action->connect.node, NULL);
 }
 
@@ -524,6 +539,262 @@ static void garbage_closes_the_link(void **state) {
     assert_true(closed);
 }
 
+static void cut(unsigned a, unsigned b, bool lost) {
+    net.cut[a][b] = net.cut[b][a] = lost;
+}
+
+static void isolate(unsigned index, bool lost) {
+    for (unsigned i = 0; i < net.count; i++)
+        cut(index, i, lost);
+}
+
+static struct cluster_view_node seen(unsigned by, unsigned whom) {
+    struct cluster_view_node node;
+    assert_true(cluster_view_find(net.nodes[by].core, bytes_from_string(me(whom).id), &node));
+    return node;
+}
+
+// SETSLOT 100, n1 from n0, up to the moment when the keys have moved.
+static void open_slot(void) {
+    char text[80];
+    snprintf(text, sizeof(text), "SETSLOT 100 IMPORTING %s", me(0).id);
+    ordered(1, text);
+    snprintf(text, sizeof(text), "SETSLOT 100 MIGRATING %s", me(1).id);
+    ordered(0, text);
+}
+
+static void close_slot(unsigned at) {
+    char text[80];
+    snprintf(text, sizeof(text), "SETSLOT 100 NODE %s", me(1).id);
+    ordered(at, text);
+}
+
+static void an_import_goes_on_from_the_sources_successor(void **state) {
+    open_slot();
+    ordered(3, "FAILOVER TAKEOVER");
+    run(1000);
+    assert_int_equal(owner_port(1, 100), PORT + 3);
+    assert_true(status(1).ok);
+    struct cluster_view_node from;
+    assert_true(
+        cluster_view_node_at(net.nodes[1].core, cluster_view_importing(net.nodes[1].core)[100], &from));
+    assert_int_equal(from.port, PORT + 3);
+    close_slot(1);
+    run(1000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 1);
+}
+
+// n1 closes an import while n0, which it can't hear, takes two newer epochs: n0's claim is the newest until
+// it is told to let go.
+static void finish_import_unheard(void) {
+    open_slot();
+    isolate(1, true);
+    ordered(0, "BUMPEPOCH");
+    run(300);
+    ordered(2, "BUMPEPOCH");
+    run(300);
+    ordered(0, "BUMPEPOCH");
+    close_slot(1);
+    assert_true(me(0).config_epoch > me(1).config_epoch);
+    isolate(1, false);
+}
+
+static void what_was_imported_is_kept(void **state) {
+    finish_import_unheard();
+    run(400);
+    close_slot(0);
+    run(2000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 1);
+    assert_int_equal(net.nodes[1].dropped_slots, 0);
+}
+
+static void what_was_imported_is_kept_when_the_source_was_told_first(void **state) {
+    finish_import_unheard();
+    cut(0, 1, true);
+    run(300);
+    close_slot(0);
+    cut(0, 1, false);
+    run(2000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 1);
+    assert_true(me(1).config_epoch > me(0).config_epoch);
+}
+
+// It may go back as it came, though: the administrator's next word ends the defence of the last one.
+static void what_was_imported_may_move_back(void **state) {
+    char text[80];
+    open_slot();
+    close_slot(1);
+    close_slot(0);
+    run(500);
+    snprintf(text, sizeof(text), "SETSLOT 100 IMPORTING %s", me(1).id);
+    ordered(0, text);
+    snprintf(text, sizeof(text), "SETSLOT 100 MIGRATING %s", me(0).id);
+    ordered(1, text);
+    snprintf(text, sizeof(text), "SETSLOT 100 NODE %s", me(0).id);
+    ordered(0, text);
+    run(1000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT);
+}
+
+// The shard of n1 votes for n4 with n1's voice, and n4 wins with n2's. Then n5 asks for votes in the same
+// epoch: n0 has a vote left, but not n4.
+static void a_winner_has_voted_for_itself(void **state) {
+    isolate(5, true);
+    cut(4, 0, true);
+    ordered(4, "FAILOVER FORCE");
+    run(50);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+    assert_int_equal(status(4).last_vote_epoch, me(4).config_epoch);
+    for (unsigned i = 0; i < net.count; i++)
+        net.cut[5][i] = net.cut[i][5] = i == 1 || i == 2 || i == 3;
+    cut(4, 0, false);
+    net.cut[0][5] = true; // n5 must not hear of the epoch but by its votes
+    ordered(5, "FAILOVER FORCE");
+    net.cut[0][5] = false;
+    run(50);
+    assert_true(net.nodes[5].became_primary == 0 || me(5).config_epoch != me(4).config_epoch);
+}
+
+// n3 becomes the fourth primary, with slot 100.
+static void make_fourth_primary(void) {
+    char text[80];
+    ordered(3, "RESET SOFT");
+    ordered(0, "MEET 127.0.0.1 7003");
+    run(1500);
+    snprintf(text, sizeof(text), "SETSLOT 100 IMPORTING %s", me(0).id);
+    ordered(3, text);
+    snprintf(text, sizeof(text), "SETSLOT 100 NODE %s", me(3).id);
+    ordered(3, text);
+    ordered(0, text);
+    run(500);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(status(i).size, 4);
+}
+
+// Two of four voters are no majority, also when one of the four steps down later: the other two may have
+// elected somebody else.
+static void the_quorum_is_that_of_the_voters_who_were_asked(void **state) {
+    char text[80];
+    make_fourth_primary();
+    cut(4, 0, true);
+    cut(4, 3, true);
+    ordered(4, "FAILOVER FORCE");
+    run(100);
+    assert_int_equal(net.nodes[4].became_primary, 0);
+    cut(4, 3, false);
+    snprintf(text, sizeof(text), "SETSLOT 100 NODE %s", me(0).id);
+    ordered(3, text);
+    assert_true(net.nodes[3].replica);
+    run(700);
+    assert_int_equal(status(4).size, 3);
+    assert_int_equal(net.nodes[4].became_primary, 0);
+    cut(4, 0, false);
+}
+
+static void a_takeover_has_the_newest_epoch_after_a_restart(void **state) {
+    ordered(1, "BUMPEPOCH");
+    run(500);
+    assert_int_equal(me(1).config_epoch, status(0).current_epoch);
+    kill_node(4);
+    start(4);
+    run(500);
+    ordered(4, "FAILOVER TAKEOVER");
+    assert_true(me(4).config_epoch > me(1).config_epoch);
+    run(500);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 6000), PORT + 4);
+    assert_true(net.nodes[1].replica);
+}
+
+static void the_epoch_of_a_promotion_is_the_elections(void **state) {
+    uint64_t before = status(0).current_epoch;
+    kill_node(1);
+    time_failover();
+    run(500);
+    assert_int_equal(me(4).config_epoch, before + 1);
+    assert_int_equal(status(4).current_epoch, before + 1);
+    for (unsigned i = 0; i < net.count; i++) {
+        if (!net.nodes[i].alive) continue;
+        assert_int_equal(status(i).current_epoch, before + 1);
+        assert_int_equal(seen(i, 4).config_epoch, before + 1);
+        assert_true(seen(i, 0).config_epoch <= before && seen(i, 2).config_epoch <= before);
+    }
+}
+
+// While n4 replicates n1, n1's epoch is shown for it. When it stands up by itself its own, smaller one
+// counts.
+static void whoever_stands_up_speaks_for_its_own_epoch(void **state) {
+    ordered(1, "BUMPEPOCH");
+    run(500);
+    assert_true(seen(0, 4).flags & CLUSTER_NODE_REPLICA);
+    uint64_t own = me(4).config_epoch;
+    ordered(4, "RESET SOFT");
+    ordered(0, "MEET 127.0.0.1 7004");
+    run(2000);
+    assert_true(seen(0, 4).flags & CLUSTER_NODE_PRIMARY);
+    assert_int_equal(seen(0, 4).config_epoch, me(4).config_epoch);
+    assert_true(me(4).config_epoch != me(1).config_epoch || own == me(1).config_epoch);
+}
+
+static void only_the_replica_that_asked_hears_of_the_pause(void **state) {
+    char text[64];
+    snprintf(text, sizeof(text), "REPLICATE %s", me(1).id);
+    ordered(5, text);
+    run(1000);
+    net.nodes[1].offset = net.nodes[5].offset = 500;
+    net.nodes[4].offset = 400; // so it takes a while
+    ordered(4, "FAILOVER");
+    run(1500);
+    assert_true(net.nodes[1].paused);
+    assert_true(net.paused[1][4] > 0);
+    for (unsigned from = 0; from < net.count; from++)
+        for (unsigned to = 0; to < net.count; to++)
+            if (from != 1 || to != 4) assert_int_equal(net.paused[from][to], 0);
+    net.nodes[4].offset = 500;
+    run(300);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+    assert_int_equal(net.nodes[5].became_primary, 0);
+}
+
+static void a_closed_door_is_knocked_at_less_and_less(void **state) {
+    for (unsigned i = 0; i < net.count; i++) {
+        struct cluster_config config = net.config;
+        config.node_timeout = 15000;
+        config.port = (uint16_t)(PORT + i);
+        config.bus_port = (uint16_t)(PORT + 10000 + i);
+        cluster_set_config(net.nodes[i].core, &config);
+    }
+    kill_node(5);
+    unsigned before = net.connects[0][5];
+    run(20000);
+    unsigned knocks = net.connects[0][5] - before;
+    assert_true(knocks >= 5 && knocks <= 20);
+    // Whoever is there again says so, and is not kept waiting.
+    start(5);
+    run(150);
+    assert_true(seen(0, 5).link_up);
+}
+
+// n0 promises once more before its first promise is saved: what the first one said is said when that is
+// saved.
+static void a_slow_disk_does_not_keep_us_from_saying_what_is_saved(void **state) {
+    net.nodes[0].disk_is_stuck = true;
+    uint64_t before = me(0).config_epoch;
+    order(0, "BUMPEPOCH", 0);
+    uint64_t bumped = me(0).config_epoch, first = net.nodes[0].held_save;
+    order(0, "SAVECONFIG", 0);
+    assert_true(bumped > before && net.nodes[0].held_save > first);
+    run(600);
+    assert_int_equal(seen(1, 0).config_epoch, before);
+    save_done(0, first);
+    run(600);
+    assert_int_equal(seen(1, 0).config_epoch, bumped);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(six_nodes_find_together, set_up, tear_down),
@@ -537,6 +808,20 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_restart_remembers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(foreign_files_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(garbage_closes_the_link, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_import_goes_on_from_the_sources_successor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_imported_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_imported_is_kept_when_the_source_was_told_first, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_imported_may_move_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_winner_has_voted_for_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_quorum_is_that_of_the_voters_who_were_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_takeover_has_the_newest_epoch_after_a_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_epoch_of_a_promotion_is_the_elections, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whoever_stands_up_speaks_for_its_own_epoch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_the_replica_that_asked_hears_of_the_pause, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_closed_door_is_knocked_at_less_and_less, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_slow_disk_does_not_keep_us_from_saying_what_is_saved, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
