@@ -5,7 +5,7 @@
 #include "cluster/peers.h"
 #include "cluster/speak.h"
 
-enum { REPORT_VALIDITY_FACTOR = 2, FAIL_UNDO_FACTOR = 2 };
+enum { REPORT_VALIDITY_FACTOR = 2, FAIL_UNDO_FACTOR = 2, REPORTS_FIRST = 4 };
 
 static void mark_failed(struct cluster *cluster, struct peer *peer) {
     peer_set_suspect(cluster, peer, false);
@@ -36,32 +36,62 @@ void failure_suspect(struct cluster *cluster, struct peer *peer) {
     consider(cluster, peer);
 }
 
-static struct report *report_of(struct peer *peer, const struct peer *reporter) {
-    for (uint32_t i = 0; i < peer->report_count; i++)
-        if (peer->reports[i].reporter == reporter->index) return &peer->reports[i];
-    return NULL;
+// Where the reporter's report is, or would be.
+static uint32_t report_place(const struct cluster *cluster, const struct peer *peer, uint16_t reporter) {
+    const struct report *reports = cluster->reports[peer->index];
+    uint32_t low = 0, high = peer->report_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (reports[middle].reporter < reporter)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool has_report(const struct cluster *cluster, const struct peer *peer, uint32_t place,
+                       uint16_t reporter) {
+    return place < peer->report_count && cluster->reports[peer->index][place].reporter == reporter;
+}
+
+// Room is made in powers of two, from REPORTS_FIRST on.
+static void insert_report(struct cluster *cluster, struct peer *peer, uint32_t place, uint16_t reporter) {
+    struct report **reports = &cluster->reports[peer->index];
+    uint32_t count = peer->report_count++;
+    if (*reports == NULL) *reports = mem_alloc(REPORTS_FIRST * sizeof(**reports));
+    if (count >= REPORTS_FIRST && (count & (count - 1)) == 0)
+        *reports = mem_realloc(*reports, (size_t)count * 2 * sizeof(**reports));
+    memmove(*reports + place + 1, *reports + place, (count - place) * sizeof(**reports));
+    (*reports)[place].reporter = reporter;
+}
+
+static void remove_report(struct cluster *cluster, struct peer *peer, uint32_t place) {
+    struct report *report = cluster->reports[peer->index] + place;
+    memmove(report, report + 1, (--peer->report_count - place) * sizeof(*report));
 }
 
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter) {
-    struct report *report = report_of(peer, reporter);
-    if (report == NULL) {
-        if (peer->report_count == peer->report_capacity) {
-            peer->report_capacity = peer->report_capacity ? peer->report_capacity * 2 : 4;
-            peer->reports = mem_realloc(peer->reports, peer->report_capacity * sizeof(*peer->reports));
-        }
-        report = &peer->reports[peer->report_count++];
-        report->reporter = reporter->index;
+    uint32_t place = report_place(cluster, peer, reporter->index);
+    if (!has_report(cluster, peer, place, reporter->index)) {
+        insert_report(cluster, peer, place, reporter->index);
         action_note(cluster, LOG_VERBOSE, "Node %.40s reported node %.40s as not reachable.", reporter->id,
                     peer->id);
     }
-    report->time = cluster->now;
+    cluster->reports[peer->index][place].time = cluster->now;
     consider(cluster, peer);
 }
 
+void failure_forget_report(struct cluster *cluster, struct peer *peer, uint16_t reporter) {
+    uint32_t place = report_place(cluster, peer, reporter);
+    if (has_report(cluster, peer, place, reporter)) remove_report(cluster, peer, place);
+}
+
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter) {
-    struct report *report = peer->report_count ? report_of(peer, reporter) : NULL;
-    if (report == NULL) return;
-    *report = peer->reports[--peer->report_count];
+    if (peer->report_count == 0) return;
+    uint32_t place = report_place(cluster, peer, reporter->index);
+    if (!has_report(cluster, peer, place, reporter->index)) return;
+    remove_report(cluster, peer, place);
     action_note(cluster, LOG_VERBOSE, "Node %.40s reported node %.40s is back online.", reporter->id,
                 peer->id);
 }
@@ -69,14 +99,14 @@ void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct p
 // Reports of nodes that don't vote any more count for nothing.
 uint32_t failure_count(struct cluster *cluster, struct peer *peer) {
     uint64_t validity = cluster->config.node_timeout * REPORT_VALIDITY_FACTOR;
-    uint32_t count = 0;
+    struct report *reports = cluster->reports[peer->index];
+    uint32_t count = 0, kept = 0;
     for (uint32_t i = 0; i < peer->report_count; i++) {
-        if (elapsed(cluster, peer->reports[i].time) > validity) {
-            peer->reports[i--] = peer->reports[--peer->report_count];
-            continue;
-        }
-        if (peer_votes(cluster->peers[peer->reports[i].reporter])) count++;
+        if (elapsed(cluster, reports[i].time) > validity) continue;
+        if (peer_votes(cluster->peers[reports[i].reporter])) count++;
+        reports[kept++] = reports[i];
     }
+    peer->report_count = kept;
     return count;
 }
 

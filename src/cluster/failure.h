@@ -11,6 +11,9 @@ void failure_suspect(struct cluster *cluster, struct peer *peer);
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 
+// The reporter is forgotten: it says nothing any more.
+void failure_forget_report(struct cluster *cluster, struct peer *peer, uint16_t reporter);
+
 // Reports that are still valid.
 uint32_t failure_count(struct cluster *cluster, struct peer *peer);
 

@@ -14,10 +14,10 @@ static bool gossip_is(const struct packet_gossip *gossip, unsigned flags) {
 // Another's pong tells us that the node lives. Where the cluster is small we ask everybody ourselves, often.
 static void credit_pong(struct cluster *cluster, struct peer *peer, const struct packet_gossip *gossip) {
     if (cluster->peers_count <= SMALL_CLUSTER || peer->ping_sent || gossip->pong_received == 0) return;
-    if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || failure_count(cluster, peer)) return;
     uint64_t time = (uint64_t)gossip->pong_received * 1000 - cluster->unix_ahead;
-    if (time > peer->pong_received && time <= cluster->now + CLOCK_TOLERANCE_MS)
-        peer->pong_received = min64(time, cluster->now);
+    if (time <= peer->pong_received || time > cluster->now + CLOCK_TOLERANCE_MS) return;
+    if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || failure_count(cluster, peer)) return;
+    peer->pong_received = min64(time, cluster->now);
 }
 
 static void gossip_known(struct cluster *cluster, struct peer *peer, const struct peer *sender,

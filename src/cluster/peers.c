@@ -4,28 +4,34 @@
 
 #include "base/memory.h"
 #include "cluster/actions.h"
+#include "cluster/failure.h"
 #include "cluster/slots.h"
 
-enum { INDEX_SMALLEST = 16, INDEX_GAP = 0xffff };
+enum { INDEX_SMALLEST = 16 };
+
+static const uint32_t INDEX_GAP = UINT32_MAX; // no peer has the index 0xffff
 
 // ---- The index: open addressing, at most half full ----
 
-// FNV-1a: names are random already, and the same seed must give the same order everywhere.
+// Names are random already, and the same seed must give the same order everywhere.
 static uint32_t id_hash(const char *id) {
-    uint64_t hash = 0, word;
-    for (size_t i = 0; i < CLUSTER_ID_SIZE; i += sizeof(word)) {
-        memcpy(&word, id + i, sizeof(word));
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 32;
-    }
-    return (uint32_t)hash;
+    uint64_t words[CLUSTER_ID_SIZE / sizeof(uint64_t)];
+    memcpy(words, id, sizeof(words));
+    uint64_t hash = words[0] * 0x9e3779b97f4a7c15u + words[1] * 0xc2b2ae3d27d4eb4fu +
+                    words[2] * 0x165667b19e3779f9u + words[3] * 0x27d4eb2f165667c5u +
+                    words[4] * 0xd6e8feb86659fd93u;
+    return (uint32_t)((hash ^ hash >> 29) * 0x9e3779b97f4a7c15u >> 32);
+}
+
+static uint32_t index_entry(uint32_t hash, uint32_t index) {
+    return (hash & 0xffff0000) | index;
 }
 
 static void index_put(struct cluster *cluster, const struct peer *peer) {
-    uint32_t mask = cluster->index_size - 1, at = id_hash(peer->id) & mask;
+    uint32_t hash = id_hash(peer->id), mask = cluster->index_size - 1, at = hash & mask;
     while (cluster->index[at] != INDEX_GAP)
         at = (at + 1) & mask;
-    cluster->index[at] = peer->index;
+    cluster->index[at] = index_entry(hash, peer->index);
 }
 
 static void index_build(struct cluster *cluster, uint32_t size) {
@@ -53,24 +59,29 @@ static void index_add(struct cluster *cluster, const struct peer *peer) {
 
 // Takes a name out and closes the gap behind it.
 static void index_remove(struct cluster *cluster, const struct peer *peer) {
-    uint32_t mask = cluster->index_size - 1, at = id_hash(peer->id) & mask;
-    while (cluster->index[at] != peer->index)
+    uint32_t hash = id_hash(peer->id), mask = cluster->index_size - 1, at = hash & mask;
+    while (cluster->index[at] != index_entry(hash, peer->index))
         at = (at + 1) & mask;
     cluster->index[at] = INDEX_GAP;
     for (uint32_t next = (at + 1) & mask; cluster->index[next] != INDEX_GAP; next = (next + 1) & mask) {
-        uint16_t moved = cluster->index[next];
+        uint32_t moved = cluster->index[next] & 0xffff;
         cluster->index[next] = INDEX_GAP;
         index_put(cluster, cluster->peers[moved]);
     }
 }
 
-struct peer *peer_find(const struct cluster *cluster, const char *id) {
-    uint32_t mask = cluster->index_size - 1;
-    for (uint32_t at = id_hash(id) & mask; cluster->index[at] != INDEX_GAP; at = (at + 1) & mask) {
-        struct peer *peer = cluster->peers[cluster->index[at]];
+static struct peer *find(const struct cluster *cluster, uint32_t hash, const char *id) {
+    uint32_t mask = cluster->index_size - 1, entry;
+    for (uint32_t at = hash & mask; (entry = cluster->index[at]) != INDEX_GAP; at = (at + 1) & mask) {
+        if ((entry ^ hash) >> 16) continue;
+        struct peer *peer = cluster->peers[entry & 0xffff];
         if (memcmp(peer->id, id, CLUSTER_ID_SIZE) == 0) return peer;
     }
     return NULL;
+}
+
+struct peer *peer_find(const struct cluster *cluster, const char *id) {
+    return find(cluster, id_hash(id), id);
 }
 
 // ---- Peers ----
@@ -83,6 +94,10 @@ void peer_random_id(struct cluster *cluster, char *id) {
 static void grow(struct cluster *cluster) {
     uint32_t old = cluster->peers_capacity, capacity = old ? old * 2 : PEER_WORD;
     cluster->peers = mem_realloc(cluster->peers, capacity * sizeof(*cluster->peers));
+    cluster->reports = mem_realloc(cluster->reports, capacity * sizeof(*cluster->reports));
+    cluster->blocks = mem_realloc(cluster->blocks, capacity / PEER_WORD * sizeof(*cluster->blocks));
+    for (uint32_t block = old / PEER_WORD; block < capacity / PEER_WORD; block++)
+        cluster->blocks[block] = NULL;
     cluster->look_at = mem_realloc(cluster->look_at, capacity * sizeof(*cluster->look_at));
     cluster->linkless = mem_realloc(cluster->linkless, capacity / PEER_WORD * sizeof(uint64_t));
     cluster->suspects = mem_realloc(cluster->suspects, capacity / PEER_WORD * sizeof(uint64_t));
@@ -129,8 +144,12 @@ void peer_set_suspect(struct cluster *cluster, struct peer *peer, bool suspect) 
 struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags) {
     if (cluster->peers_count == PEERS_MAX) return NULL;
     uint32_t index = free_index(cluster);
-    struct peer *peer = mem_calloc(1, sizeof(*peer));
+    struct peer **block = &cluster->blocks[index / PEER_WORD];
+    if (*block == NULL) *block = mem_alloc(PEER_WORD * sizeof(**block));
+    struct peer *peer = *block + index % PEER_WORD;
+    memset(peer, 0, sizeof(*peer));
     cluster->peers[index] = peer;
+    cluster->reports[index] = NULL;
     cluster->peers_count++;
     peer->index = (uint16_t)index;
     peer->generation = ++cluster->generation;
@@ -149,17 +168,10 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     return peer;
 }
 
-static void peer_free(struct peer *peer) {
-    mem_free(peer->reports);
+static void peer_free(struct cluster *cluster, struct peer *peer) {
+    mem_free(cluster->reports[peer->index]);
     mem_free(peer->hostname);
     mem_free(peer->human_nodename);
-    mem_free(peer);
-}
-
-static void reports_drop(struct peer *about, uint16_t reporter) {
-    for (uint32_t i = 0; i < about->report_count; i++)
-        if (about->reports[i].reporter == reporter)
-            about->reports[i--] = about->reports[--about->report_count];
 }
 
 void peer_delete(struct cluster *cluster, struct peer *peer) {
@@ -169,7 +181,7 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     index_remove(cluster, peer);
     PEERS_EACH(cluster, other) {
         if (other->primary == peer->index) other->primary = NO_PEER;
-        reports_drop(other, peer->index);
+        failure_forget_report(cluster, other, peer->index);
     }
     if (cluster->election.primary == peer->index)
         cluster->election.primary = NO_PEER, cluster->election.at = 0;
@@ -181,11 +193,15 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     cluster->peers_count--;
     cluster->slots_version++;
     if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
-    peer_free(peer);
+    peer_free(cluster, peer);
 }
 
 void peers_free(struct cluster *cluster) {
-    PEERS_EACH(cluster, peer) peer_free(peer);
+    PEERS_EACH(cluster, peer) peer_free(cluster, peer);
+    for (uint32_t block = 0; block < cluster->peers_capacity / PEER_WORD; block++)
+        mem_free(cluster->blocks[block]);
+    mem_free(cluster->blocks);
+    mem_free(cluster->reports);
     mem_free(cluster->peers);
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);

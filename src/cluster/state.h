@@ -53,47 +53,53 @@ struct report {
     uint16_t reporter;
 };
 
+// Laid out by lines of 64 bytes: gossip, read and written, is most of what the nodes of a large cluster do,
+// and most of that is waiting for memory.
 struct peer {
-    // What the timers look at.
-    uint64_t ping_sent;     // the ping that waits for its pong
-    uint64_t pong_received; // directly, or as credible gossip says
-    uint64_t data_received; // any bytes over one of its links
-    uint64_t link_time;     // since when the link is as it is
-    uint64_t link_heard;    // when anything last came over our link
-    uint64_t link_retry;    // before this our link is not made anew
+    // What another's gossip about it needs to look at.
+    char id[CLUSTER_ID_SIZE];
     uint16_t index;
     uint16_t flags;
+    uint32_t report_count;
+    uint64_t ping_sent;     // the ping that waits for its pong
+    uint64_t pong_received; // directly, or as credible gossip says
+
+    // What our gossip about it says besides.
+    uint32_t slots;
+    uint32_t gossip_mark; // the number of the ping that mentions it
+    char ip[CLUSTER_IP_SIZE];
+    uint16_t port, other_port, bus_port;
     uint16_t primary;      // a replica's, NO_PEER otherwise
     uint8_t link;          // enum link_state
     uint8_t link_failures; // how often in a row it could not be made
-    bool link_broke : 1;   // it was up and fell: a refusal is now the mark of a dead process
-    bool extensions : 1;   // it reads extensions in pings
-    bool forget_link : 1;  // the link must be made anew
-    uint32_t slots;
-    uint32_t gossip_mark; // the number of the ping that mentions it
 
-    uint64_t fail_time;
+    // What each of its packets changes, and the timers look at.
+    uint64_t data_received; // any bytes over one of its links
+    uint64_t link_heard;    // when anything last came over our link
+    uint64_t link_time;     // since when the link is as it is
+    uint64_t link_retry;    // before this our link is not made anew
     uint64_t config_epoch;
-    uint64_t epoch_time;    // when config_epoch last grew
     uint64_t current_epoch; // the greatest that it spoke of
     uint64_t replication_offset;
-    uint64_t created;
-    uint64_t voted_time;     // when we last voted for one of its replicas
-    uint64_t acked_epoch;    // the newest election for which its vote was counted
-    uint64_t orphaned_time;  // since when it has slots, had replicas, and has no working one
+    uint32_t inbound;
+    uint16_t generation;
+    bool link_broke : 1;  // it was up and fell: a refusal is now the mark of a dead process
+    bool extensions : 1;  // it reads extensions in pings
+    bool forget_link : 1; // the link must be made anew
+
     uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...
     uint64_t claims_version; // ... when slots_version was this
     uint64_t slots_changed;  // slots_version when its slots or its role last changed
-    struct report *reports;
-    uint32_t report_count, report_capacity;
-    uint32_t inbound;
-    uint16_t generation;
-    uint16_t port, other_port, bus_port;
-    char id[CLUSTER_ID_SIZE];
+    char *hostname;          // NULL when empty
+    char *human_nodename;    // NULL when empty
+    uint64_t created;
+    uint64_t fail_time;
+    uint64_t epoch_time; // when config_epoch last grew
+
+    uint64_t voted_time;    // when we last voted for one of its replicas
+    uint64_t acked_epoch;   // the newest election for which its vote was counted
+    uint64_t orphaned_time; // since when it has slots, had replicas, and has no working one
     char shard_id[CLUSTER_ID_SIZE];
-    char ip[CLUSTER_IP_SIZE];
-    char *hostname;       // NULL when empty
-    char *human_nodename; // NULL when empty
 };
 
 struct forgotten {
@@ -159,15 +165,17 @@ struct cluster {
     uint32_t link_cursor; // the peer for whom a link was made last
     uint64_t next_tick, next_random_ping, next_suspicion;
 
-    struct peer **peers; // by index; NULL where there is none
+    struct peer **peers;  // by index; NULL where there is none
+    struct peer **blocks; // where they lie: PEER_WORD in a block, by index
     uint32_t peers_capacity, peers_end, peers_count;
+    struct report **reports; // by index: who says that the peer fails, by ascending reporter
     // By index, so that a tick need not look at all peers; see peers.h.
     uint64_t *look_at;  // when a tick must look at the peer; 0: the next one
     uint64_t *linkless; // set of peers: no link
     uint64_t *suspects; // set of peers: PFAIL
     uint32_t suspect_count;
     uint64_t looked_interval; // look_at was computed with this interval of pings
-    uint16_t *index;          // hash of the name -> index of the peer
+    uint32_t *index;          // hash of the name -> index of the peer, and above it the hash's upper half
     uint32_t index_size;
     uint16_t generation;
     struct peer *myself;
