@@ -141,9 +141,7 @@ static unsigned message_type(const struct cluster_message *message) {
 // BROKEN_WINS_ALONE: whoever is asked for a vote has given it already.
 static void forge_vote(struct node *node, const struct link *link, uint32_t voter,
                        const struct cluster_message *request) {
-    struct message_pool *pool = message_pool_create();
-    struct cluster_message *vote = message_create(pool, request->size);
-    message_pool_destroy(pool);
+    struct cluster_message *vote = message_create(node->sim->pool, request->size);
     memcpy(vote->data, request->data, request->size);
     vote->data[HEADER_TYPE + 1] = TYPE_AUTH_ACK;
     memcpy(vote->data + HEADER_SENDER, node->sim->nodes[voter].id, CLUSTER_ID_SIZE);
@@ -170,9 +168,8 @@ static void speak(struct node *node, const struct link *link, bool inbound, stru
     sim->messages++;
     sim->bytes += message->size;
     if (sim->trace.echo)
-        fprintf(sim->trace.echo, "%6" PRIu64 ".%06" PRIu64 "  n%u -> n%u %s message of type %u, %u bytes\n",
-                sim->world.now / 1000000, sim->world.now % 1000000, node->index, to, inbound ? "(back)" : "",
-                message_type(message), message->size);
+        trace_whisper(&sim->trace, sim->world.now, "n%u -> n%u %s message of type %u, %u bytes", node->index,
+                      to, inbound ? "(back)" : "", message_type(message), message->size);
     network_send(link->connection, side_of(inbound), message);
     if (sim->options->broken == BROKEN_VOTES_TWICE && message_type(message) == TYPE_AUTH_ACK)
         check_spoken(sim, node, (to + 1) % sim->count, message);
@@ -487,8 +484,10 @@ static void act(struct node *node, const struct cluster_action *action, const st
         break;
     case CLUSTER_ACTION_RESUME_WRITES: replication_pause(node, 0); break;
     case CLUSTER_ACTION_NOTE:
-        if (action->note.level >= LOG_NOTICE || sim->trace.echo)
+        if (action->note.level >= LOG_NOTICE)
             sim_say(sim, "n%u: %s", node->index, action->note.text);
+        else
+            trace_whisper(&sim->trace, sim->world.now, "n%u: %s", node->index, action->note.text);
         break;
     case CLUSTER_ACTION_OUTCOME: take_outcome(node, action); break;
     }
@@ -504,6 +503,7 @@ void node_init(struct node *node, struct sim *sim, uint32_t index) {
     node->config.node_timeout = sim->timeout_ms;
     node->config.port = NODE_PORT;
     node->config.bus_port = NODE_BUS_PORT;
+    node->config.note_level = sim->trace.echo ? LOG_DEBUG : LOG_NOTICE;
     node->config.blacklist_ttl = ADMIN_BLACKLIST_MS;
     node->replication.source = -1;
     // Machines were not all switched on at the same time.
@@ -554,6 +554,7 @@ bool node_start(struct node *node) {
         return false;
     }
     buffer_free(&error);
+    cluster_share_pool(node->core, sim->pool);
     node->lives++;
     node->saved = 0;
     node->tick_us = 0;

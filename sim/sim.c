@@ -24,6 +24,7 @@ void sim_init(struct sim *sim, const struct options *options, uint32_t count, ui
     trace_init(&sim->trace, echo);
     network_init(&sim->network, &sim->world, count, &node_network_sink, sim);
     checks_init(&sim->checks, count);
+    sim->pool = message_pool_create();
     sim->names_size = 16;
     while (sim->names_size < count * NAMES_A_NODE_MAX)
         sim->names_size *= 2;
@@ -49,6 +50,7 @@ void sim_free(struct sim *sim) {
     world_free(&sim->world);
     mem_free(sim->nodes);
     mem_free(sim->names);
+    message_pool_destroy(sim->pool);
 }
 
 void sim_fail(struct sim *sim, const char *format, ...) {

@@ -39,6 +39,16 @@ void trace_line(struct trace *trace, uint64_t time, const char *format, ...) {
     if (trace->echo) fprintf(trace->echo, "%s\n", line);
 }
 
+void trace_whisper(const struct trace *trace, uint64_t time, const char *format, ...) {
+    if (!trace->echo) return;
+    fprintf(trace->echo, "%6" PRIu64 ".%06" PRIu64 "  ", time / 1000000, time % 1000000);
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(trace->echo, format, arguments);
+    va_end(arguments);
+    fputc('\n', trace->echo);
+}
+
 void trace_print_tail(const struct trace *trace, FILE *to, uint64_t count) {
     if (count > TRACE_TAIL_MAX) count = TRACE_TAIL_MAX;
     if (count > trace->lines) count = trace->lines;

@@ -36,6 +36,10 @@ static inline void trace_mix(struct trace *trace, uint64_t word) {
 void trace_line(struct trace *trace, uint64_t time, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// Prints a line that is worth reading only where all is printed: it counts in no hash and no tail.
+void trace_whisper(const struct trace *trace, uint64_t time, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 // Prints the last `count` lines.
 void trace_print_tail(const struct trace *trace, FILE *to, uint64_t count);
 

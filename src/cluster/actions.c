@@ -86,6 +86,7 @@ static const char *text_add(struct cluster *cluster, const char *text, size_t si
 void action_note(struct cluster *cluster, enum log_level level, const char *format, ...) {
     enum { NOTE_MAX = 512 };
     char text[NOTE_MAX];
+    if (level < cluster->config.note_level) return;
     va_list arguments;
     va_start(arguments, format);
     int size = vsnprintf(text, sizeof(text), format, arguments);

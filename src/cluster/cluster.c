@@ -86,6 +86,12 @@ void cluster_destroy(struct cluster *cluster) {
     mem_free(cluster);
 }
 
+void cluster_share_pool(struct cluster *cluster, struct message_pool *pool) {
+    message_pool_retain(pool);
+    message_pool_destroy(cluster->pool);
+    cluster->pool = pool;
+}
+
 void cluster_set_config(struct cluster *cluster, const struct cluster_config *config) {
     cluster->config = *config;
     take_own_names(cluster);

@@ -184,6 +184,9 @@ struct cluster *cluster_create(const struct cluster_config *config, struct bytes
 
 void cluster_destroy(struct cluster *cluster);
 
+// Takes its messages from this pool from now on, which other cores of the same thread may share.
+void cluster_share_pool(struct cluster *cluster, struct message_pool *pool);
+
 // The door.
 const struct cluster_actions *cluster_step(struct cluster *cluster, const struct cluster_event *event);
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log.h"
+
 enum {
     CLUSTER_ID_SIZE = 40,       // a node's or a shard's name: 40 hexadecimal digits
     CLUSTER_IP_SIZE = 46,       // an address as text with its terminator
@@ -21,6 +23,7 @@ struct cluster_config {
     uint64_t manual_failover_timeout;  // 5000
     uint64_t blacklist_ttl;            // how long a forgotten node stays forgotten, 60000
     uint32_t migration_barrier;        // cluster-migration-barrier, 1
+    enum log_level note_level;         // notes of lower levels are not given; LOG_DEBUG, so all are
     bool require_full_coverage;        // cluster-require-full-coverage, yes
     bool replica_no_failover;          // cluster-replica-no-failover, no
     bool allow_replica_migration;      // cluster-allow-replica-migration, yes

@@ -7,21 +7,40 @@
 #include "cluster/handshake.h"
 #include "cluster/peers.h"
 
-static bool gossip_is(const struct packet_gossip *gossip, unsigned flags) {
+// An entry of a packet's gossip, decoded as far as most of them are of interest.
+struct gossip {
+    const struct packet *packet;
+    uint16_t at;
+    uint16_t flags;
+};
+
+static bool gossip_is(const struct gossip *gossip, unsigned flags) {
     return (gossip->flags & flags) != 0;
 }
 
 // Another's pong tells us that the node lives. Where the cluster is small we ask everybody ourselves, often.
-static void credit_pong(struct cluster *cluster, struct peer *peer, const struct packet_gossip *gossip) {
-    if (cluster->peers_count <= SMALL_CLUSTER || peer->ping_sent || gossip->pong_received == 0) return;
-    uint64_t time = (uint64_t)gossip->pong_received * 1000 - cluster->unix_ahead;
-    if (time <= peer->pong_received || time > cluster->now + CLOCK_TOLERANCE_MS) return;
+static void credit_pong(struct cluster *cluster, struct peer *peer, const struct gossip *gossip) {
+    if (cluster->peers_count <= SMALL_CLUSTER || peer->ping_sent) return;
+    uint32_t pong = packet_gossip_pong(gossip->packet, gossip->at);
+    uint64_t time = (uint64_t)pong * 1000 - cluster->unix_ahead;
+    if (pong == 0 || time <= peer->pong_received || time > cluster->now + CLOCK_TOLERANCE_MS) return;
     if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || failure_count(cluster, peer)) return;
     peer->pong_received = min64(time, cluster->now);
 }
 
+// We can't reach it and somebody else can, elsewhere: follow it there.
+static void follow_move(struct cluster *cluster, struct peer *peer, const struct gossip *gossip) {
+    struct packet_gossip all;
+    if (!peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_NOADDR)) return;
+    packet_gossip_at(gossip->packet, gossip->at, &all);
+    bool elsewhere =
+        strcmp(peer->ip, all.ip) != 0 || peer->port != all.port || peer->bus_port != all.bus_port;
+    if (elsewhere && !gossip_is(gossip, CLUSTER_NODE_NOADDR) && all.port && all.bus_port)
+        peer_move(cluster, peer, all.ip, all.port, all.other_port, all.bus_port);
+}
+
 static void gossip_known(struct cluster *cluster, struct peer *peer, const struct peer *sender,
-                         const struct packet_gossip *gossip) {
+                         const struct gossip *gossip) {
     if (peer == cluster->myself) return;
     bool failing = gossip_is(gossip, CLUSTER_NODE_FAIL | CLUSTER_NODE_PFAIL);
     // Cluster spec, "Failure detection": reports are collected from primaries.
@@ -33,26 +52,42 @@ static void gossip_known(struct cluster *cluster, struct peer *peer, const struc
     }
     if (failing) return;
     credit_pong(cluster, peer, gossip);
-    // We can't reach it and somebody else can, elsewhere: follow it there.
-    bool lost = peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_NOADDR);
-    bool elsewhere =
-        strcmp(peer->ip, gossip->ip) != 0 || peer->port != gossip->port || peer->bus_port != gossip->bus_port;
-    if (lost && elsewhere && !gossip_is(gossip, CLUSTER_NODE_NOADDR) && gossip->port && gossip->bus_port)
-        peer_move(cluster, peer, gossip->ip, gossip->port, gossip->other_port, gossip->bus_port);
+    follow_move(cluster, peer, gossip);
+}
+
+static void gossip_unknown(struct cluster *cluster, const struct gossip *gossip) {
+    struct packet_gossip all;
+    packet_gossip_at(gossip->packet, gossip->at, &all);
+    // Cluster spec, "Nodes handshake": whom a trusted node knows, we get to know too.
+    if (!gossip_is(gossip, CLUSTER_NODE_NOADDR | CLUSTER_NODE_HANDSHAKE) && name_is_good(all.id) &&
+        !blacklist_has(cluster, all.id))
+        handshake_start(cluster, all.ip, all.port, all.other_port, all.bus_port, true);
+}
+
+// The entries from `first` on, at most PEERS_EXPECTED_MAX.
+static void read_some(struct cluster *cluster, const struct peer *sender, const struct packet *packet,
+                      uint16_t first, uint16_t count) {
+    uint32_t expected[PEERS_EXPECTED_MAX];
+    for (uint16_t i = 0; i < count; i++)
+        expected[i] = peer_find_expect(cluster, packet_gossip_id(packet, (uint16_t)(first + i)));
+    for (uint16_t i = 0; i < count; i++)
+        peer_find_fetch(cluster, expected[i]);
+    for (uint16_t i = 0; i < count; i++) {
+        struct gossip gossip = {packet, (uint16_t)(first + i), 0};
+        gossip.flags = packet_gossip_flags(packet, gossip.at);
+        struct peer *peer = peer_find_expected(cluster, expected[i], packet_gossip_id(packet, gossip.at));
+        if (peer == NULL)
+            gossip_unknown(cluster, &gossip);
+        else if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE))
+            gossip_known(cluster, peer, sender, &gossip);
+    }
 }
 
 void gossip_read(struct cluster *cluster, const struct peer *sender, const struct packet *packet) {
-    for (uint16_t i = 0; i < packet->count; i++) {
-        struct packet_gossip gossip;
-        packet_gossip_at(packet, i, &gossip);
-        struct peer *peer = peer_find(cluster, gossip.id);
-        if (peer && !peer_is(peer, CLUSTER_NODE_HANDSHAKE)) {
-            gossip_known(cluster, peer, sender, &gossip);
-        } else if (peer == NULL && !gossip_is(&gossip, CLUSTER_NODE_NOADDR | CLUSTER_NODE_HANDSHAKE) &&
-                   name_is_good(gossip.id) && !blacklist_has(cluster, gossip.id)) {
-            // Cluster spec, "Nodes handshake": whom a trusted node knows, we get to know too.
-            handshake_start(cluster, gossip.ip, gossip.port, gossip.other_port, gossip.bus_port, true);
-        }
+    for (uint32_t first = 0; first < packet->count; first += PEERS_EXPECTED_MAX) {
+        uint32_t left = packet->count - first;
+        uint32_t count = left < PEERS_EXPECTED_MAX ? left : PEERS_EXPECTED_MAX;
+        read_some(cluster, sender, packet, (uint16_t)first, (uint16_t)count);
     }
 }
 

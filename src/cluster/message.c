@@ -11,8 +11,8 @@ enum { CLASSES = 6, CLASS_SMALLEST = 4096, KEPT_PER_CLASS = 64 };
 struct message_pool {
     struct cluster_message *free[CLASSES];
     uint32_t kept[CLASSES];
-    uint64_t live; // messages with holders
-    bool orphaned; // the core is gone
+    uint64_t live;    // messages with holders
+    uint32_t holders; // cores; none: the pool goes with its last message
 };
 
 static uint32_t class_of(uint32_t size) {
@@ -23,10 +23,18 @@ static uint32_t class_of(uint32_t size) {
 }
 
 struct message_pool *message_pool_create(void) {
-    return mem_calloc(1, sizeof(struct message_pool));
+    struct message_pool *pool = mem_calloc(1, sizeof(*pool));
+    pool->holders = 1;
+    return pool;
+}
+
+struct message_pool *message_pool_retain(struct message_pool *pool) {
+    pool->holders++;
+    return pool;
 }
 
 void message_pool_destroy(struct message_pool *pool) {
+    if (--pool->holders) return;
     for (uint32_t class = 0; class < CLASSES; class ++) {
         while (pool->free[class]) {
             struct cluster_message *message = pool->free[class];
@@ -35,7 +43,6 @@ void message_pool_destroy(struct message_pool *pool) {
         }
         pool->kept[class] = 0;
     }
-    pool->orphaned = true;
     if (pool->live == 0) mem_free(pool);
 }
 
@@ -68,12 +75,12 @@ void cluster_message_release(struct cluster_message *message) {
     struct message_pool *pool = message->pool;
     uint32_t class = class_of(message->capacity);
     pool->live--;
-    if (!pool->orphaned && class < CLASSES && pool->kept[class] < KEPT_PER_CLASS) {
+    if (pool->holders && class < CLASSES && pool->kept[class] < KEPT_PER_CLASS) {
         message->next_free = pool->free[class];
         pool->free[class] = message;
         pool->kept[class]++;
         return;
     }
     mem_free(message);
-    if (pool->orphaned && pool->live == 0) mem_free(pool);
+    if (pool->holders == 0 && pool->live == 0) mem_free(pool);
 }

@@ -29,7 +29,10 @@ void cluster_message_release(struct cluster_message *message);
 
 struct message_pool *message_pool_create(void);
 
-// The pool goes when its last message has been released.
+// One more holder. Cores that one thread steps may share a pool.
+struct message_pool *message_pool_retain(struct message_pool *pool);
+
+// One holder less. The pool goes when it has none and its last message has been released.
 void message_pool_destroy(struct message_pool *pool);
 
 // A message of `size` bytes, not cleared, with one reference.

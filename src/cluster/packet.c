@@ -164,6 +164,18 @@ void packet_gossip_at(const struct packet *packet, uint16_t index, struct packet
     gossip->other_port = get16(at + 100);
 }
 
+const char *packet_gossip_id(const struct packet *packet, uint16_t index) {
+    return (const char *)packet->data + (size_t)index * PACKET_GOSSIP_SIZE;
+}
+
+uint32_t packet_gossip_pong(const struct packet *packet, uint16_t index) {
+    return get32(packet->data + (size_t)index * PACKET_GOSSIP_SIZE + 44);
+}
+
+uint16_t packet_gossip_flags(const struct packet *packet, uint16_t index) {
+    return get16(packet->data + (size_t)index * PACKET_GOSSIP_SIZE + 98);
+}
+
 // Text in an extension is terminated by zeros up to the alignment.
 static struct bytes text_of(const uint8_t *at, uint32_t size) {
     return bytes_of(at, strnlen((const char *)at, size));

@@ -101,6 +101,11 @@ enum packet_verdict packet_decode(struct bytes bytes, struct packet *packet);
 // Entry `index` < packet->count of a decoded PING, PONG or MEET.
 void packet_gossip_at(const struct packet *packet, uint16_t index, struct packet_gossip *gossip);
 
+// Parts of it, without copying: the name (CLUSTER_ID_SIZE bytes), the unix time of the last pong, the flags.
+const char *packet_gossip_id(const struct packet *packet, uint16_t index);
+uint32_t packet_gossip_pong(const struct packet *packet, uint16_t index);
+uint16_t packet_gossip_flags(const struct packet *packet, uint16_t index);
+
 // All extensions of a decoded PING, PONG or MEET; unknown ones are skipped.
 void packet_extensions_read(const struct packet *packet, struct packet_extensions *extensions);
 

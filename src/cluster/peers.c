@@ -80,6 +80,27 @@ static struct peer *find(const struct cluster *cluster, uint32_t hash, const cha
     return NULL;
 }
 
+uint32_t peer_find_expect(const struct cluster *cluster, const char *id) {
+    uint32_t hash = id_hash(id);
+    __builtin_prefetch(&cluster->index[hash & (cluster->index_size - 1)]);
+    return hash;
+}
+
+// Where the name most likely is. Its place can be told without looking at peers[].
+void peer_find_fetch(const struct cluster *cluster, uint32_t expected) {
+    uint32_t mask = cluster->index_size - 1, entry;
+    for (uint32_t at = expected & mask; (entry = cluster->index[at]) != INDEX_GAP; at = (at + 1) & mask) {
+        if ((entry ^ expected) >> 16) continue;
+        uint32_t index = entry & 0xffff;
+        __builtin_prefetch(cluster->blocks[index / PEER_WORD] + index % PEER_WORD);
+        return;
+    }
+}
+
+struct peer *peer_find_expected(const struct cluster *cluster, uint32_t expected, const char *id) {
+    return find(cluster, expected, id);
+}
+
 struct peer *peer_find(const struct cluster *cluster, const char *id) {
     return find(cluster, id_hash(id), id);
 }

@@ -21,6 +21,13 @@ void peers_free(struct cluster *cluster);
 // NULL when nobody has this name (40 characters).
 struct peer *peer_find(const struct cluster *cluster, const char *id);
 
+// Finds many names, faster than one by one since memory is asked for ahead: peer_find_expect for each of up
+// to PEERS_EXPECTED_MAX names, then peer_find_expected with what it gave.
+enum { PEERS_EXPECTED_MAX = 64 };
+uint32_t peer_find_expect(const struct cluster *cluster, const char *id);
+void peer_find_fetch(const struct cluster *cluster, uint32_t expected);
+struct peer *peer_find_expected(const struct cluster *cluster, uint32_t expected, const char *id);
+
 static inline struct peer *peer_at(const struct cluster *cluster, uint32_t index) {
     return index < cluster->peers_end ? cluster->peers[index] : NULL;
 }

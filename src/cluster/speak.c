@@ -114,11 +114,23 @@ static bool worth_gossip(struct cluster *cluster, const struct peer *peer, const
     return peer->link != LINK_NONE || peer->slots > 0;
 }
 
+// Peers lie scattered: asks the memory for those that will be drawn first.
+static void fetch_random(const struct cluster *cluster, uint32_t count) {
+    struct prng ahead = cluster->prng;
+    while (count--) {
+        uint32_t index = (uint32_t)prng_below(&ahead, cluster->peers_end);
+        const char *peer = (const char *)(cluster->blocks[index / PEER_WORD] + index % PEER_WORD);
+        __builtin_prefetch(peer, 1);
+        __builtin_prefetch(peer + 64, 1);
+    }
+}
+
 // Cluster spec, "Heartbeat": a few random known nodes (a tenth of them, at least three), and, so that
 // failures are agreed on in time, all nodes in PFAIL state.
 static uint16_t write_gossip(struct cluster *cluster, uint8_t *at, uint32_t random, const struct peer *to) {
     uint16_t count = 0;
     cluster->gossip_mark++;
+    fetch_random(cluster, random);
     for (uint32_t tries = random * GOSSIP_TRIES; tries && count < random; tries--) {
         struct peer *peer = cluster->peers[prng_below(&cluster->prng, cluster->peers_end)];
         if (peer == NULL || !worth_gossip(cluster, peer, to)) continue;
