@@ -13,15 +13,25 @@ int cluster_run(const struct options *options);
 int cluster_create(const struct options *options);
 int cluster_check(const struct options *options);
 int cluster_info(const struct options *options);
+int cluster_fix(const struct options *options);
 int cluster_reshard(const struct options *options);
+int cluster_rebalance(const struct options *options);
+int cluster_add_node(const struct options *options);
+int cluster_del_node(const struct options *options);
 int cluster_call(const struct options *options);
+int cluster_set_timeout(const struct options *options);
+int cluster_import(const struct options *options);
+int cluster_backup(const struct options *options);
 
-// Checks that nodes agree, no slot is open and all slots are served, printing as it goes. True when all is
-// well.
-bool cluster_check_nodes(const struct cluster_nodes *nodes);
+// Splits argument `index`, "host:port", into a host on the heap and a port; false, with the reason said, when
+// it is none.
+bool cluster_address(const struct options *options, int index, char **host, uint16_t *port);
 
 // Loads the cluster of which the command's first arguments name a node ("host:port" or "host" "port"); false,
 // with the reason said, when that fails. *taken: how many arguments that were.
 bool cluster_load_named(struct cluster_nodes *nodes, const struct options *options, int *taken);
+
+// The same for argument `index`, which must be "host:port".
+bool cluster_load_address(struct cluster_nodes *nodes, const struct options *options, int index);
 
 #endif

@@ -7,42 +7,20 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "cli/cluster.h"
+#include "cli/cluster_check.h"
+#include "cli/cluster_join.h"
 #include "cli/cluster_log.h"
 #include "cli/terminal.h"
 #include "cluster/plan.h"
 #include "os/clock.h"
 #include "resp/request.h"
 
-enum {
-    JOIN_POLL_MS = 100,
-    JOIN_DOT_MS = 1000,
-    JOIN_EXPLAIN_MS = 15000,    // then it is said who is not reached
-    JOIN_GIVE_UP_MS = 30000,    // then it is given up,
-    JOIN_GIVE_UP_NODE_MS = 500, // so much later for each node
-    REPLICATE_GIVE_UP_MS = 20000,
-    STATE_GIVE_UP_MS = 5000,
-    ANSWER_ROOM = 64,
-};
+enum { STATE_POLL_MS = 100, STATE_GIVE_UP_MS = 5000, ANSWER_ROOM = 64 };
 
 struct creation {
     struct cluster_nodes nodes;
     struct plan_node *places; // of the nodes, index by index
 };
-
-static bool is_empty(const struct cluster_node *node) {
-    bool empty = node->known_nodes == 1 && node->slot_count == 0;
-    if (empty) {
-        const struct reply *reply = CONNECTION_ASK(node->connection, "DBSIZE");
-        empty = reply && reply->type == REPLY_INTEGER && reply->integer == 0;
-    }
-    if (!empty)
-        cluster_log(
-            TONE_BAD,
-            "[ERR] Node %s:%u is not empty. Either the node already knows other nodes (check with CLUSTER "
-            "NODES) or contains some key in database 0.\n",
-            node->host, node->port);
-    return empty;
-}
 
 static bool is_new(const struct cluster_nodes *nodes) {
     const struct cluster_node *last = &nodes->items[nodes->count - 1];
@@ -66,7 +44,7 @@ static bool collect_nodes(struct cluster_nodes *nodes, const struct options *opt
         }
         bool good = cluster_nodes_add(nodes, options, host, port);
         mem_free(host);
-        if (!good || !is_empty(&nodes->items[nodes->count - 1]) || !is_new(nodes)) return false;
+        if (!good || !cluster_node_is_empty(&nodes->items[nodes->count - 1]) || !is_new(nodes)) return false;
     }
     return true;
 }
@@ -216,71 +194,13 @@ static bool introduce(const struct cluster_nodes *nodes) {
     return true;
 }
 
-// Does each node see all others, over a link that stands?
-static bool all_linked(struct cluster_nodes *nodes) {
-    for (size_t i = 0; i < nodes->count; i++)
-        if (nodes->items[i].linked_nodes < nodes->count) return false;
-    return cluster_nodes_agree(nodes);
-}
-
-static void explain_missing(const struct cluster_nodes *nodes) {
-    cluster_log(TONE_WARNING, "\nWarning: not every node knows every other one yet:\n");
-    for (size_t i = 0; i < nodes->count; i++) {
-        const struct cluster_node *node = &nodes->items[i];
-        if (node->linked_nodes >= nodes->count) continue;
-        printf(" - %s:%u has a link to %zu of %zu nodes; its bus port is %u.\n", node->host, node->port,
-               node->linked_nodes ? node->linked_nodes - 1 : 0, nodes->count - 1, node->bus_port);
-    }
-    printf("Cluster bus ports must be reachable by every node.\n"
-           "Remember that cluster bus ports are different from standard instance ports.\n");
-    fflush(stdout);
-}
-
-static bool wait_for_join(struct cluster_nodes *nodes) {
-    const int64_t give_up_ms = JOIN_GIVE_UP_MS + (int64_t)nodes->count * JOIN_GIVE_UP_NODE_MS;
-    int64_t started = clock_mono_ms(), last_dot = 0;
-    bool explained = false;
-    cluster_log(TONE_PLAIN, "Waiting for the cluster to join\n");
-    for (;;) {
-        if (!cluster_nodes_refresh(nodes)) return false;
-        if (all_linked(nodes)) break;
-        int64_t now = clock_mono_ms();
-        if (now - last_dot >= JOIN_DOT_MS) {
-            cluster_log(TONE_PLAIN, ".");
-            last_dot = now;
-        }
-        if (now - started > give_up_ms) {
-            cluster_log(TONE_BAD, "\n[ERR] The cluster did not join within %lld seconds.\n",
-                        (long long)give_up_ms / 1000);
-            return false;
-        }
-        if (!explained && now - started > JOIN_EXPLAIN_MS) {
-            explain_missing(nodes);
-            explained = true;
-        }
-        clock_sleep_us(JOIN_POLL_MS * 1000);
-    }
-    cluster_log(TONE_PLAIN, "\n");
-    return true;
-}
-
-// Tells the replicas whom to copy. A node may need a moment to learn that its primary is one.
+// Tells the replicas whom to copy.
 static bool attach_replicas(const struct creation *creation) {
     const struct cluster_nodes *nodes = &creation->nodes;
     for (size_t i = 0; i < nodes->count; i++) {
         if (creation->places[i].primary) continue;
-        const char *primary = nodes->items[creation->places[i].replicates].id;
-        const struct cluster_node *node = &nodes->items[i];
-        int64_t started = clock_mono_ms();
-        for (;;) {
-            const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "REPLICATE", primary);
-            if (reply && reply->type != REPLY_ERROR) break;
-            if (!reply || clock_mono_ms() - started > REPLICATE_GIVE_UP_MS) {
-                CLUSTER_NODE_ORDER(node, "CLUSTER", "REPLICATE", primary);
-                return false;
-            }
-            clock_sleep_us(JOIN_POLL_MS * 1000);
-        }
+        if (!cluster_join_replicate(&nodes->items[i], nodes->items[creation->places[i].replicates].id))
+            return false;
     }
     return true;
 }
@@ -295,7 +215,7 @@ static void wait_for_state(const struct cluster_nodes *nodes) {
         if (!reply || memmem(reply->text.data, reply->text.size, good, sizeof good - 1))
             i++;
         else
-            clock_sleep_us(JOIN_POLL_MS * 1000);
+            clock_sleep_us(STATE_POLL_MS * 1000);
     }
 }
 
@@ -306,11 +226,12 @@ static int create(struct creation *creation, const struct options *options) {
     if (!is_accepted(options)) return 0;
     if (!give_slots(creation)) return 1;
     assign_epochs(nodes);
-    if (!introduce(nodes) || !wait_for_join(nodes) || !attach_replicas(creation)) return 1;
+    if (!introduce(nodes) || !cluster_join_wait(nodes) || !attach_replicas(creation)) return 1;
     wait_for_state(nodes);
     struct cluster_nodes checked;
     if (!cluster_nodes_load(&checked, options, nodes->items[0].host, nodes->items[0].port)) return 1;
-    bool good = cluster_check_nodes(&checked);
+    struct cluster_health health;
+    bool good = cluster_check_nodes(&checked, true, &health);
     cluster_nodes_free(&checked);
     return good ? 0 : 1;
 }

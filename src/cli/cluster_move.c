@@ -6,7 +6,9 @@
 #include "base/bitset.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "cli/cluster_interrupt.h"
 #include "cli/cluster_log.h"
+#include "cli/cluster_migrate.h"
 #include "os/clock.h"
 #include "resp/request.h"
 
@@ -83,33 +85,22 @@ static void queue_key_question(struct batch *batch, unsigned slot) {
     request_integer(queue, (int64_t)batch->keys_at_once);
 }
 
-static void build_migrate(struct batch *batch, struct open_slot *open, const struct reply *keys) {
+static void build_migrate(struct batch *batch, struct open_slot *open, const struct reply *reply) {
     const struct options *options = batch->mover->options;
     const struct cluster_node *target = batch->mover->target;
-    bool with_user = options->password && options->user;
-    struct buffer *out = &open->migrate;
-    out->size = 0;
-    request_begin(out, 7 + options->cluster.replace +
-                           (with_user           ? 3
-                            : options->password ? 2
-                                                : 0) +
-                           keys->count);
-    request_string(out, "MIGRATE");
-    request_string(out, target->host);
-    request_integer(out, target->port);
-    request_string(out, "");
-    request_integer(out, 0);
-    request_integer(out, options->cluster.timeout_ms);
-    if (options->cluster.replace) request_string(out, "REPLACE");
-    if (options->password) {
-        request_string(out, with_user ? "AUTH2" : "AUTH");
-        if (with_user) request_string(out, options->user);
-        request_string(out, options->password);
-    }
-    request_string(out, "KEYS");
-    for (size_t i = 0; i < keys->count; i++)
-        request_argument(out, keys->items[i].text);
-    open->asked = keys->count;
+    struct migrate_wish wish = {.host = target->host,
+                                .port = target->port,
+                                .timeout_ms = options->cluster.timeout_ms,
+                                .replace = options->cluster.replace,
+                                .user = options->user,
+                                .password = options->password};
+    struct migrate_keys keys = {0};
+    for (size_t i = 0; i < reply->count; i++)
+        migrate_keys_add(&keys, reply->items[i].text);
+    open->migrate.size = 0;
+    migrate_append(&open->migrate, &wish, &keys);
+    migrate_keys_free(&keys);
+    open->asked = reply->count;
 }
 
 // Asks which keys the open slots still have and prepares their MIGRATEs. False when the source does not
@@ -305,9 +296,8 @@ static size_t fill(struct batch *batch, const struct slot_move *moves, size_t co
 }
 
 static void say_unfinished(void) {
-    printf("Slots that are still open are shown by --cluster check. CLUSTER SETSLOT <slot> STABLE at both "
-           "nodes closes "
-           "one that has no keys at the target; --cluster fix of a cluster manager moves the rest.\n");
+    printf(
+        "Slots that are still open are shown by --cluster check; --cluster fix finishes or closes them.\n");
     fflush(stdout);
 }
 
@@ -318,7 +308,7 @@ enum move_result slot_mover_run(struct slot_mover *mover, const struct slot_move
         mover->options->cluster.pipeline > 0 ? (size_t)mover->options->cluster.pipeline : KEYS_FIRST;
     enum move_result result = MOVE_DONE;
     for (size_t at = 0; at < count && result == MOVE_DONE;) {
-        if (*mover->interrupted) {
+        if (interrupt_noted()) {
             result = MOVE_INTERRUPTED;
             break;
         }

@@ -34,14 +34,13 @@ struct slot_mover {
     struct cluster_node *target;
     move_listener *listener;
     void *context;
-    const volatile bool *interrupted; // when true, no further batch is begun
     struct move_progress progress;
 };
 
 enum move_result { MOVE_DONE, MOVE_INTERRUPTED, MOVE_FAILED };
 
-// Moves the slots in the order given. MOVE_FAILED: what went wrong, and which slots are left open, has been
-// said.
+// Moves the slots in the order given; begins no further batch once an interrupt is noted. MOVE_FAILED: what
+// went wrong, and which slots are left open, has been said.
 enum move_result slot_mover_run(struct slot_mover *mover, const struct slot_move *moves, size_t count);
 
 #endif

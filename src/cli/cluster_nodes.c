@@ -6,6 +6,7 @@
 
 #include "base/bitset.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "cli/cluster_log.h"
 #include "cli/login.h"
 
@@ -17,6 +18,21 @@ struct cluster_node *cluster_nodes_find(const struct cluster_nodes *nodes, const
     for (size_t i = 0; i < nodes->count; i++)
         if (strcmp(nodes->items[i].id, id) == 0) return &nodes->items[i];
     return NULL;
+}
+
+struct cluster_node *cluster_nodes_find_prefix(const struct cluster_nodes *nodes, const char *prefix) {
+    for (size_t i = 0; i < nodes->count; i++)
+        if (strncasecmp(nodes->items[i].id, prefix, strlen(prefix)) == 0) return &nodes->items[i];
+    return NULL;
+}
+
+long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot) {
+    char number[NUMBER_TEXT_MAX];
+    number_format(number, slot);
+    const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "COUNTKEYSINSLOT", number);
+    if (reply && reply->type == REPLY_INTEGER) return (long long)reply->integer;
+    cluster_node_say_error(node, reply);
+    return -1;
 }
 
 void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply) {
@@ -68,6 +84,7 @@ static void take_own_line(struct cluster_node *node, const struct nodes_text_nod
     snprintf(node->primary_id, sizeof node->primary_id, "%s",
              line->flags & NODES_TEXT_REPLICA ? line->primary : "");
     node->bus_port = line->bus_port;
+    node->config_epoch = line->config_epoch;
     memset(node->slots, 0, sizeof node->slots);
     node->slot_count = 0;
     for (size_t i = 0; i < line->range_count; i++)
@@ -108,10 +125,13 @@ static bool ask_view(struct cluster_node *node, struct nodes_text *text) {
     return true;
 }
 
-static struct connection *connect_to(const struct options *options, const char *host, uint16_t port) {
+enum { FAILED_NODE_TIMEOUT_MS = 3000 }; // to connect to a node that the others say has failed
+
+static struct connection *connect_to(const struct options *options, const char *host, uint16_t port,
+                                     int timeout_ms) {
     struct endpoint where = {host, port, NULL};
     char error[CONNECTION_ERROR_ROOM];
-    struct connection *connection = connection_open(&where, options->connect_timeout_ms, error);
+    struct connection *connection = connection_open(&where, timeout_ms, error);
     if (!connection) {
         fprintf(stderr, "Could not connect to Redis at %s:%u: %s\n", host, port, error);
         return NULL;
@@ -141,8 +161,8 @@ static void free_node(struct cluster_node *node) {
 
 // Adds a connected node; NULL when it can't be had. *text is what it knows.
 static struct cluster_node *add_node(struct cluster_nodes *nodes, const char *host, uint16_t port,
-                                     struct nodes_text *text) {
-    struct connection *connection = connect_to(nodes->options, host, port);
+                                     int timeout_ms, struct nodes_text *text) {
+    struct connection *connection = connect_to(nodes->options, host, port, timeout_ms);
     if (!connection) return NULL;
     nodes->items = mem_realloc(nodes->items, (nodes->count + 1) * sizeof *nodes->items);
     struct cluster_node *node = &nodes->items[nodes->count];
@@ -168,25 +188,28 @@ bool cluster_nodes_add(struct cluster_nodes *nodes, const struct options *option
                        uint16_t port) {
     struct nodes_text text = {0};
     nodes->options = options;
-    bool added = add_node(nodes, host, port, &text) != NULL;
+    bool added = add_node(nodes, host, port, options->connect_timeout_ms, &text) != NULL;
     nodes_text_free(&text);
     return added;
 }
 
 bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *options, const char *host,
                         uint16_t port) {
-    const unsigned unusable = NODES_TEXT_MYSELF | NODES_TEXT_NOADDR | NODES_TEXT_FAIL | NODES_TEXT_HANDSHAKE;
+    const unsigned unusable = NODES_TEXT_MYSELF | NODES_TEXT_NOADDR | NODES_TEXT_HANDSHAKE;
     struct nodes_text known = {0};
     *nodes = (struct cluster_nodes){.options = options};
-    if (!add_node(nodes, host, port, &known)) {
+    if (!add_node(nodes, host, port, options->connect_timeout_ms, &known)) {
         nodes_text_free(&known);
         return false;
     }
     for (size_t i = 0; i < known.count; i++) {
         const struct nodes_text_node *line = &known.nodes[i];
         struct nodes_text ignored = {0};
-        if (line->flags & unusable || !line->link_up) continue;
-        add_node(nodes, line->ip[0] ? line->ip : host, line->port, &ignored);
+        if (line->flags & unusable) continue;
+        int timeout_ms = options->connect_timeout_ms;
+        if (line->flags & NODES_TEXT_FAIL && timeout_ms < 0) timeout_ms = FAILED_NODE_TIMEOUT_MS;
+        if (!add_node(nodes, line->ip[0] ? line->ip : host, line->port, timeout_ms, &ignored))
+            nodes->unreachable_primaries += !(line->flags & NODES_TEXT_REPLICA);
         nodes_text_free(&ignored);
     }
     nodes_text_free(&known);
@@ -220,24 +243,39 @@ bool cluster_nodes_agree(const struct cluster_nodes *nodes) {
     return true;
 }
 
-// "[0-5460],[7]"
-static void append_ranges(struct buffer *out, const uint8_t *slots) {
+void cluster_slots_describe(struct buffer *out, const uint8_t *slots, char between) {
+    size_t began = out->size;
     for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
         if (!bitset_test(slots, slot)) continue;
         unsigned last = slot;
         while (last + 1 < HASH_SLOTS && bitset_test(slots, last + 1))
             last++;
-        buffer_appendf(out, out->size ? ",[%u" : "[%u", slot);
-        if (last > slot) buffer_appendf(out, "-%u", last);
+        buffer_appendf(out, out->size > began ? ",[%u" : "[%u", slot);
+        if (last > slot) buffer_appendf(out, "%c%u", between, last);
         buffer_append_byte(out, ']');
         slot = last;
     }
 }
 
+bool cluster_node_is_empty(const struct cluster_node *node) {
+    bool empty = node->known_nodes == 1 && node->slot_count == 0;
+    if (empty) {
+        const struct reply *reply = CONNECTION_ASK(node->connection, "DBSIZE");
+        empty = reply && reply->type == REPLY_INTEGER && reply->integer == 0;
+    }
+    if (!empty)
+        cluster_log(
+            TONE_BAD,
+            "[ERR] Node %s:%u is not empty. Either the node already knows other nodes (check with CLUSTER "
+            "NODES) or contains some key in database 0.\n",
+            node->host, node->port);
+    return empty;
+}
+
 void cluster_node_print(const struct cluster_node *node, int indent) {
     bool primary = cluster_node_is_primary(node);
     struct buffer ranges = BUFFER_EMPTY;
-    append_ranges(&ranges, node->slots);
+    cluster_slots_describe(&ranges, node->slots, '-');
     printf("%*s%s: %s %s:%u\n", indent, "", primary ? "M" : "S", node->id, node->host, node->port);
     printf("%*s   slots:%s (%u slots) %s\n", indent, "", ranges.size ? buffer_string(&ranges) : "",
            node->slot_count, primary ? "master" : "slave");

@@ -25,6 +25,7 @@ struct cluster_node {
     struct nodes_text_move *moves;
     size_t move_count;
     unsigned replica_count;
+    uint64_t config_epoch;
     size_t known_nodes;          // nodes that it knows, itself included
     size_t linked_nodes;         // of these, itself and those that it reaches
     struct buffer slots_as_seen; // who owns what, in its eyes, in a form that compares
@@ -35,6 +36,7 @@ struct cluster_nodes {
     const struct options *options;
     struct cluster_node *items;
     size_t count;
+    size_t unreachable_primaries; // that should have been among the items
 };
 
 // Connects to the node at host:port, asks it for the others and connects to them; a node that can't be
@@ -56,8 +58,20 @@ void cluster_nodes_free(struct cluster_nodes *nodes);
 bool cluster_node_is_primary(const struct cluster_node *node);
 struct cluster_node *cluster_nodes_find(const struct cluster_nodes *nodes, const char *id);
 
+// The first one whose id begins with `prefix`, in any case.
+struct cluster_node *cluster_nodes_find_prefix(const struct cluster_nodes *nodes, const char *prefix);
+
+// How many keys of the slot the node holds; -1, with the reason said, when it does not tell.
+long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot);
+
+// Appends the slots as "[0-5460],[7]", first and last divided by `between`.
+void cluster_slots_describe(struct buffer *out, const uint8_t *slots, char between);
+
 // Do all nodes see the same owners?
 bool cluster_nodes_agree(const struct cluster_nodes *nodes);
+
+// Is the node alone and without keys? Says so when it is not.
+bool cluster_node_is_empty(const struct cluster_node *node);
 
 // Writes "M: id host:port" and the lines below it, all indented by `indent` spaces.
 void cluster_node_print(const struct cluster_node *node, int indent);

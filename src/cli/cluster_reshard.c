@@ -1,11 +1,12 @@
 // --cluster reshard.
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "cli/cluster.h"
+#include "cli/cluster_check.h"
+#include "cli/cluster_interrupt.h"
 #include "cli/cluster_log.h"
 #include "cli/cluster_move.h"
 #include "cli/cluster_progress.h"
@@ -23,15 +24,6 @@ struct reshard {
     struct slot_move *moves;
     size_t move_count;
 };
-
-// What asks us to stop: the batch that is under way is finished first.
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-static volatile bool interrupted;
-
-static void note_interrupt(int number) {
-    (void)number;
-    interrupted = true;
-}
 
 static struct cluster_node *find_primary(const struct reshard *reshard, const char *id) {
     struct cluster_node *node = cluster_nodes_find(&reshard->nodes, id);
@@ -183,22 +175,19 @@ static int move(struct reshard *reshard, const struct options *options) {
                                .nodes = &reshard->nodes,
                                .target = reshard->target,
                                .listener = progress_note,
-                               .context = &display,
-                               .interrupted = &interrupted};
-    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &action, NULL);
-    progress_begin(&display, reshard->moves, reshard->move_count, reshard->target);
+                               .context = &display};
+    interrupt_watch();
+    progress_begin(&display, PROGRESS_LINES, reshard->moves, reshard->move_count, reshard->target);
     enum move_result result = slot_mover_run(&mover, reshard->moves, reshard->move_count);
     progress_end(&display, &mover.progress);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        signal(signals[i], SIG_DFL);
+    interrupt_unwatch();
     if (result == MOVE_INTERRUPTED) say_how_to_continue(reshard, mover.progress.slots_moved);
     return result == MOVE_DONE ? 0 : 1;
 }
 
 static int run(struct reshard *reshard, const struct options *options) {
-    if (!cluster_check_nodes(&reshard->nodes)) {
+    struct cluster_health health;
+    if (!cluster_check_nodes(&reshard->nodes, true, &health)) {
         fprintf(stderr, "*** Please fix your cluster problems before resharding\n");
         return 1;
     }

@@ -9,7 +9,12 @@
 #include "base/words.h"
 #include "cli/help.h"
 
-enum { DEFAULT_PORT = 6379, DEFAULT_PIPE_TIMEOUT_S = 30, MIGRATE_TIMEOUT_MS = 60000 };
+enum {
+    DEFAULT_PORT = 6379,
+    DEFAULT_PIPE_TIMEOUT_S = 30,
+    MIGRATE_TIMEOUT_MS = 60000,
+    REBALANCE_THRESHOLD = 2
+};
 
 static void refuse(const char *message) {
     fprintf(stderr, "%s\n", message);
@@ -22,9 +27,11 @@ static void show_and_exit(void (*text)(FILE *), FILE *to, int status) {
 }
 
 static struct bytes read_quoted(const char *text, const char *otherwise) {
-    struct words words = WORDS_EMPTY; // lives as long as the process
+    struct words words = WORDS_EMPTY;
     if (!words_split(bytes_from_string(text), &words) || words.count != 1) refuse(otherwise);
-    return words.items[0];
+    struct bytes word = words.items[0]; // its bytes live as long as the process
+    mem_free(words.items);
+    return word;
 }
 
 static int hex_value(char c) {
@@ -176,6 +183,20 @@ static const struct option option_table[] = {
     FLAG("--cluster-only-primaries", cluster.only_masters),
     FLAG("--cluster-only-replicas", cluster.only_replicas),
     FLAG("--cluster-only-slaves", cluster.only_replicas),
+    FLAG("--cluster-use-empty-masters", cluster.use_empty_masters),
+    FLAG("--cluster-use-empty-primaries", cluster.use_empty_masters),
+    FLAG("--cluster-simulate", cluster.simulate),
+    SPECIAL("--cluster-threshold", true),
+    FLAG("--cluster-slave", cluster.as_replica),
+    FLAG("--cluster-replica", cluster.as_replica),
+    TEXT("--cluster-master-id", cluster.master_id),
+    TEXT("--cluster-primary-id", cluster.master_id),
+    FLAG("--cluster-copy", cluster.copy),
+    TEXT("--cluster-from-user", cluster.from_user),
+    TEXT("--cluster-from-pass", cluster.from_password),
+    FLAG("--cluster-from-askpass", cluster.from_ask_password),
+    FLAG("--cluster-fix-with-unreachable-masters", cluster.fix_with_unreachable_masters),
+    FLAG("--cluster-fix-with-unreachable-primaries", cluster.fix_with_unreachable_masters),
 };
 
 // What redis-cli has and this program has not: the message should not leave the user looking for a typing
@@ -207,17 +228,6 @@ static const char *const not_here[] = {
     "--key",
     "--tls-ciphers",
     "--tls-ciphersuites",
-    "--cluster-weight",
-    "--cluster-use-empty-masters",
-    "--cluster-simulate",
-    "--cluster-threshold",
-    "--cluster-slave",
-    "--cluster-master-id",
-    "--cluster-copy",
-    "--cluster-from-user",
-    "--cluster-from-pass",
-    "--cluster-from-askpass",
-    "--cluster-fix-with-unreachable-masters",
 };
 
 static int64_t interval_from(const char *seconds) {
@@ -314,6 +324,8 @@ static void apply_special(struct options *options, const char *name, const char 
     } else if (strcmp(name, "--count") == 0) {
         options->scan_count = strtoll(value, NULL, 10);
         if (options->scan_count <= 0) refuse("Invalid --count: it must be a positive number.");
+    } else if (strcmp(name, "--cluster-threshold") == 0) {
+        options->cluster.threshold = (float)atof(value);
     } else if (strcmp(name, "--no-auth-warning") == 0) {
         options->warn_of_password = false;
     }
@@ -358,6 +370,17 @@ static int take_cluster_command(struct options *options, int argc, char **argv, 
     return i;
 }
 
+// --cluster-weight id=weight...: all words up to the next option; returns the index of the last one taken.
+static int take_weights(struct options *options, int argc, char **argv, int i) {
+    options->cluster.weights = argv + i + 1;
+    options->cluster.weight_count = 0;
+    while (i + 1 < argc && argv[i + 1][0] != '-') {
+        options->cluster.weight_count++;
+        i++;
+    }
+    return i;
+}
+
 static void set_defaults(struct options *options) {
     memset(options, 0, sizeof *options);
     options->server = (struct endpoint){"127.0.0.1", DEFAULT_PORT, NULL};
@@ -366,6 +389,7 @@ static void set_defaults(struct options *options) {
     options->pipe_timeout_s = DEFAULT_PIPE_TIMEOUT_S;
     options->style = (struct print_style){OUTPUT_FORMATTED, BYTES("\n"), BYTES("\n")};
     options->cluster.timeout_ms = MIGRATE_TIMEOUT_MS;
+    options->cluster.threshold = REBALANCE_THRESHOLD;
     options->show_pushes = isatty(STDOUT_FILENO);
 }
 
@@ -389,6 +413,10 @@ void options_parse(struct options *options, int argc, char **argv) {
         if (strcmp(name, "--no-auth-warning") == 0) no_warning = true;
         if (strcmp(name, "--cluster") == 0) {
             i = take_cluster_command(options, argc, argv, i);
+            continue;
+        }
+        if (strcmp(name, "--cluster-weight") == 0 && !last) {
+            i = take_weights(options, argc, argv, i);
             continue;
         }
         const struct option *option = find_option(name);

@@ -28,6 +28,18 @@ struct cluster_options {
     bool search_multiple_owners;
     bool only_masters;
     bool only_replicas;
+    char **weights; // of rebalance: "id=weight", as many as
+    int weight_count;
+    float threshold; // percent
+    bool use_empty_masters;
+    bool simulate;
+    bool as_replica;       // add-node
+    const char *master_id; // add-node: NULL: the primary with the fewest replicas
+    bool copy;             // import: leaves the keys at the source
+    const char *from_user;
+    const char *from_password;
+    bool from_ask_password;
+    bool fix_with_unreachable_masters;
 };
 
 struct options {

@@ -112,28 +112,29 @@ static void format_raw(struct buffer *out, const struct reply *reply, const stru
     }
 }
 
-static void format_csv(struct buffer *out, const struct reply *reply) {
+// What CSV and JSON write without quotes; false when the reply is not of that kind.
+static bool format_bare(struct buffer *out, const struct reply *reply, const char *null) {
     switch (reply->type) {
-    case REPLY_ERROR:
-        buffer_append_string(out, "ERROR,");
-        words_quote(out, reply->text);
-        break;
-    case REPLY_NIL: buffer_append_string(out, "NULL"); break;
-    case REPLY_BOOL: buffer_append_string(out, reply->integer ? "true" : "false"); break;
+    case REPLY_NIL: buffer_append_string(out, null); return true;
+    case REPLY_BOOL: buffer_append_string(out, reply->integer ? "true" : "false"); return true;
     case REPLY_INTEGER:
     case REPLY_DOUBLE:
-    case REPLY_BIG_NUMBER: buffer_append_bytes(out, reply->text); break;
-    case REPLY_ARRAY:
-    case REPLY_MAP:
-    case REPLY_SET:
-    case REPLY_PUSH:
+    case REPLY_BIG_NUMBER: buffer_append_bytes(out, reply->text); return true;
+    default: return false;
+    }
+}
+
+static void format_csv(struct buffer *out, const struct reply *reply) {
+    if (format_bare(out, reply, "NULL")) return;
+    if (is_aggregate(reply)) {
         for (size_t i = 0; i < reply->count; i++) {
             if (i) buffer_append_byte(out, ',');
             format_csv(out, &reply->items[i]);
         }
-        break;
-    default: words_quote(out, reply->text);
+        return;
     }
+    if (reply->type == REPLY_ERROR) buffer_append_string(out, "ERROR,");
+    words_quote(out, reply->text);
 }
 
 // A JSON string. `ascii`: bytes that don't print are written as the text "\xHH".
@@ -192,22 +193,13 @@ static void format_json_aggregate(struct buffer *out, const struct reply *reply,
 }
 
 static void format_json(struct buffer *out, const struct reply *reply, bool ascii) {
-    switch (reply->type) {
-    case REPLY_ERROR:
-        buffer_append_string(out, "error:");
-        quote_json(out, reply->text, ascii);
-        break;
-    case REPLY_NIL: buffer_append_string(out, "null"); break;
-    case REPLY_BOOL: buffer_append_string(out, reply->integer ? "true" : "false"); break;
-    case REPLY_INTEGER:
-    case REPLY_DOUBLE:
-    case REPLY_BIG_NUMBER: buffer_append_bytes(out, reply->text); break;
-    case REPLY_ARRAY:
-    case REPLY_MAP:
-    case REPLY_SET:
-    case REPLY_PUSH: format_json_aggregate(out, reply, ascii); break;
-    default: quote_json(out, reply->text, ascii);
+    if (format_bare(out, reply, "null")) return;
+    if (is_aggregate(reply)) {
+        format_json_aggregate(out, reply, ascii);
+        return;
     }
+    if (reply->type == REPLY_ERROR) buffer_append_string(out, "error:");
+    quote_json(out, reply->text, ascii);
 }
 
 void print_reply(struct buffer *out, const struct reply *reply, const struct print_style *style, bool plain) {

@@ -118,7 +118,10 @@ bool plan_create(struct plan_node *nodes, size_t count, size_t replicas) {
     }
     struct hand_out work = {nodes, order, primaries, left, left_count, 0};
     hand_out(&work, replicas, false);
-    hand_out(&work, 1, true);
+    for (size_t given = PLAN_NONE; given != work.given;) {
+        given = work.given;
+        hand_out(&work, 1, true);
+    }
     mem_free(order);
     return true;
 }
@@ -198,4 +201,188 @@ size_t plan_reshard(const struct plan_source *sources, size_t count, size_t want
     }
     mem_free(order);
     return planned;
+}
+
+// ---- Rebalancing ----
+
+// The part of all slots that the weight stands for, rounded down.
+static long part_of(float weight, float total) {
+    return weight > 0 ? (long)((float)PLAN_SLOTS / total * weight) : 0;
+}
+
+static bool is_off(size_t slots, long part, float threshold) {
+    if (slots == 0) return part > 1;
+    float percent = fabsf(100.0f - 100.0f * (float)part / (float)slots);
+    return percent > threshold;
+}
+
+// What is left over by rounding down goes to those that have none too many, one each. So the sum becomes 0,
+// unless slots are missing.
+static void settle_rounding(struct plan_share *shares, size_t count) {
+    long sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += shares[i].balance;
+    for (long before = sum + 1; sum > 0 && sum < before;) {
+        before = sum;
+        for (size_t i = 0; i < count && sum > 0; i++)
+            if (shares[i].balance <= 0 && shares[i].weight > 0) {
+                shares[i].balance--;
+                sum--;
+            }
+    }
+}
+
+// The shares from the one that lacks most to the one that has most too many; equal ones as they came.
+static size_t *by_balance(const struct plan_share *shares, size_t count) {
+    size_t *order = mem_alloc((count + 1) * sizeof(*order));
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+        while (at > 0 && shares[order[at - 1]].balance > shares[i].balance)
+            order[at] = order[at - 1], at--;
+        order[at] = i;
+    }
+    return order;
+}
+
+// Those that lack most take from those that have most.
+static size_t pair_up(const struct plan_share *shares, const size_t *order, size_t count,
+                      struct plan_transfer *transfers) {
+    size_t planned = 0, low = 0, high = count - 1, taken = 0, given = 0;
+    while (low < high) {
+        const struct plan_share *target = &shares[order[low]], *source = &shares[order[high]];
+        size_t lacks = target->balance < 0 ? (size_t)-target->balance - taken : 0;
+        size_t spare = source->balance > 0 ? (size_t)source->balance - given : 0;
+        size_t slots = lacks < spare ? lacks : spare;
+        if (slots) transfers[planned++] = (struct plan_transfer){order[high], order[low], slots};
+        taken += slots;
+        given += slots;
+        if (lacks == slots) low++, taken = 0;
+        if (spare == slots) high--, given = 0;
+    }
+    return planned;
+}
+
+size_t plan_rebalance(struct plan_share *shares, size_t count, float threshold,
+                      struct plan_transfer *transfers) {
+    float total = 0;
+    bool needed = false;
+    for (size_t i = 0; i < count; i++)
+        if (shares[i].weight > 0) total += shares[i].weight;
+    if (total <= 0 || threshold <= 0) return 0;
+    for (size_t i = 0; i < count; i++) {
+        long part = part_of(shares[i].weight, total);
+        shares[i].balance = (long)shares[i].slots - part;
+        needed |= is_off(shares[i].slots, part, threshold);
+    }
+    if (!needed) return 0;
+    settle_rounding(shares, count);
+    size_t *order = by_balance(shares, count);
+    size_t planned = pair_up(shares, order, count, transfers);
+    mem_free(order);
+    return planned;
+}
+
+// ---- Fixing ----
+
+// The one that alone owns the slot or holds keys of it; PLAN_NONE when that is nobody or several. Marks
+// strays.
+static size_t clear_owner(struct plan_claim *claims, size_t count) {
+    size_t owner = PLAN_NONE, owners = 0;
+    for (size_t i = 0; i < count; i++) {
+        claims[i].stray = !claims[i].owner && claims[i].keys > 0;
+        if (!claims[i].owner && !claims[i].stray) continue;
+        owner = i;
+        owners++;
+    }
+    return owners == 1 ? owner : PLAN_NONE;
+}
+
+static void find_importing(struct plan_claim *claims, size_t count, size_t owner) {
+    for (size_t i = 0; i < count; i++) {
+        claims[i].found = !claims[i].migrating && !claims[i].importing && claims[i].keys > 0 && i != owner;
+        claims[i].importing |= claims[i].found;
+    }
+}
+
+// Who holds most keys; when nobody holds one, the first that owns the slot, else the first of all.
+static size_t elect(const struct plan_claim *claims, size_t count) {
+    size_t best = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool first_owner = claims[i].owner && !claims[best].owner;
+        if (claims[i].keys > claims[best].keys || (claims[best].keys == 0 && first_owner)) best = i;
+    }
+    return best;
+}
+
+// Every other one that says it owns the slot has to import instead: migrating is for owners only.
+static void install(struct plan_claim *claims, size_t count, size_t owner) {
+    for (size_t i = 0; i < count; i++) {
+        claims[i].yield = i != owner && claims[i].owner;
+        if (claims[i].yield) claims[i].importing = true;
+        if (i == owner || claims[i].yield) claims[i].migrating = false;
+    }
+    claims[owner].importing = false;
+}
+
+struct tally {
+    size_t migrating, importing; // how many
+    size_t source, target;       // the first of each
+};
+
+static struct tally count_open(const struct plan_claim *claims, size_t count) {
+    struct tally tally = {0, 0, PLAN_NONE, PLAN_NONE};
+    for (size_t i = 0; i < count; i++) {
+        if (claims[i].migrating && tally.migrating++ == 0) tally.source = i;
+        if (claims[i].importing && tally.importing++ == 0) tally.target = i;
+    }
+    return tally;
+}
+
+static enum plan_fix_case judge(const struct plan_claim *claims, const struct tally *tally, size_t owner) {
+    if (tally->migrating == 1 && tally->importing == 1) return PLAN_FIX_MOVE;
+    if (tally->migrating == 0) return tally->importing > 0 ? PLAN_FIX_GATHER : PLAN_FIX_NOTHING;
+    if (tally->migrating != 1) return PLAN_FIX_UNKNOWN;
+    if (tally->importing > 1) return tally->source == owner ? PLAN_FIX_MOVE_AND_CLOSE : PLAN_FIX_UNKNOWN;
+    bool harmless = tally->source == owner || claims[tally->source].keys == 0;
+    return harmless ? PLAN_FIX_CLOSE : PLAN_FIX_UNKNOWN;
+}
+
+struct plan_fix plan_fix_slot(struct plan_claim *claims, size_t count) {
+    struct plan_fix fix = {.owner = clear_owner(claims, count), .source = PLAN_NONE, .target = PLAN_NONE};
+    find_importing(claims, count, fix.owner);
+    for (size_t i = 0; i < count; i++)
+        claims[i].yield = false;
+    // Whoever alone holds keys without owning the slot is elected too: then it does own it.
+    fix.elected = fix.owner == PLAN_NONE || !claims[fix.owner].owner;
+    if (fix.elected) {
+        fix.owner = elect(claims, count);
+        install(claims, count, fix.owner);
+    }
+    struct tally tally = count_open(claims, count);
+    fix.what = judge(claims, &tally, fix.owner);
+    fix.source = tally.source;
+    fix.target = tally.target;
+    size_t wanted = tally.source == PLAN_NONE ? PLAN_NONE : claims[tally.source].migrating_to;
+    if (fix.what == PLAN_FIX_MOVE_AND_CLOSE && wanted != PLAN_NONE && claims[wanted].importing)
+        fix.target = wanted;
+    return fix;
+}
+
+void plan_cover(size_t *slots, size_t count, size_t slot_count, size_t *owners) {
+    // First how many each one gets, then who gets which, so that neighbours stay together.
+    size_t *gains = mem_calloc(count, sizeof(*gains));
+    for (size_t i = 0; i < slot_count; i++) {
+        size_t least = 0;
+        for (size_t j = 1; j < count; j++)
+            if (slots[j] < slots[least]) least = j;
+        slots[least]++;
+        gains[least]++;
+    }
+    for (size_t i = 0, node = 0; i < slot_count; i++) {
+        while (gains[node] == 0)
+            node++;
+        owners[i] = node;
+        gains[node]--;
+    }
+    mem_free(gains);
 }

@@ -193,12 +193,6 @@ def test_check_of_a_lonely_node(nodes, redis_server):
     assert_same("check", redis_server().address)
 
 
-@pytest.mark.parametrize("command", ["fix", "rebalance", "add-node", "del-node", "set-timeout", "import", "backup"])
-def test_what_is_not_there_says_so(command):
-    got = ours(command, "127.0.0.1:1")
-    assert got.returncode == 1 and f"--cluster {command} is not supported" in got.stderr.decode()
-
-
 # ---- reshard ----
 
 def test_reshard_refuses_like_redis_cli(shared):

@@ -1,0 +1,189 @@
+#include "cli/cluster_gather.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bitset.h"
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "cli/cluster_log.h"
+#include "cli/cluster_migrate.h"
+#include "resp/request.h"
+
+enum { KEYS_AT_ONCE = 10 };
+
+bool cluster_slot_set(const struct cluster_node *node, unsigned slot, const char *how, const char *id) {
+    char number[NUMBER_TEXT_MAX];
+    number_format(number, slot);
+    return CLUSTER_NODE_ORDER(node, "CLUSTER", "SETSLOT", number, how, id);
+}
+
+static void note_owner(struct cluster_node *node, unsigned slot, bool owns) {
+    if (bitset_test(node->slots, slot) == owns) return;
+    if (owns)
+        bitset_set(node->slots, slot);
+    else
+        bitset_clear(node->slots, slot);
+    node->slot_count += owns ? 1 : -1u;
+}
+
+bool cluster_slot_claim(struct cluster_node *node, unsigned slot) {
+    if (!cluster_slot_set(node, slot, "STABLE", NULL) || !cluster_slot_set(node, slot, "NODE", node->id))
+        return false;
+    note_owner(node, slot, true);
+    return CLUSTER_NODE_ORDER(node, "CLUSTER", "BUMPEPOCH");
+}
+
+// Importing comes right after giving up: a node does not drop the keys of a slot that it imports when it
+// hears who owns it now.
+bool cluster_slot_yield(struct cluster_node *node, unsigned slot, const struct cluster_node *owner) {
+    char number[NUMBER_TEXT_MAX];
+    number_format(number, slot);
+    if (!cluster_slot_set(node, slot, "STABLE", NULL)) return false;
+    if (!CLUSTER_NODE_ORDER(node, "CLUSTER", "DELSLOTS", number)) return false;
+    note_owner(node, slot, false);
+    return cluster_slot_set(node, slot, "IMPORTING", owner->id);
+}
+
+bool cluster_slot_assign(const struct cluster_nodes *nodes, unsigned slot, struct cluster_node *owner,
+                         struct cluster_node *before) {
+    char number[NUMBER_TEXT_MAX];
+    number_format(number, slot);
+    if (!cluster_slot_set(owner, slot, "NODE", owner->id)) return false;
+    note_owner(owner, slot, true);
+    if (before) {
+        if (!cluster_slot_set(before, slot, "NODE", owner->id)) return false;
+        note_owner(before, slot, false);
+    }
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct cluster_node *node = &nodes->items[i];
+        if (node != owner && node != before && cluster_node_is_primary(node))
+            CONNECTION_ASK(node->connection, "CLUSTER", "SETSLOT", number, "NODE", owner->id);
+    }
+    return true;
+}
+
+// ---- Keys that are at both ----
+
+// Asks a node for the digests of the values; NULL, with the error said, when it does not tell.
+static const struct reply *ask_digests(const struct cluster_node *node, const struct migrate_keys *keys) {
+    struct buffer *queue = connection_queue(node->connection);
+    request_begin(queue, 2 + keys->count);
+    request_string(queue, "DEBUG");
+    request_string(queue, "DIGEST-VALUE");
+    for (size_t i = 0; i < keys->count; i++)
+        request_argument(queue, keys->items[i]);
+    const struct reply *reply = connection_read(node->connection);
+    if (reply && reply->type == REPLY_ARRAY && reply->count == keys->count) return reply;
+    cluster_node_say_error(node, reply);
+    return NULL;
+}
+
+// A digest of zeros only: the key is not there.
+static bool is_absent(struct bytes digest) {
+    for (size_t i = 0; i < digest.size; i++)
+        if (digest.data[i] != '0') return false;
+    return true;
+}
+
+static void say_differing(const struct migrate_keys *keys, const struct reply *ours,
+                          const struct reply *theirs, size_t count) {
+    cluster_log(TONE_BAD,
+                "*** Found %zu key(s) in both source node and target node having different values.\n", count);
+    cluster_log(TONE_PLAIN, "    Keys:\n");
+    for (size_t i = 0; i < keys->count; i++)
+        if (!is_absent(theirs->items[i].text) && !bytes_equal(ours->items[i].text, theirs->items[i].text))
+            cluster_log(TONE_PLAIN, "    - %.*s\n", (int)keys->items[i].size, keys->items[i].data);
+    cluster_log(TONE_PLAIN, "Please fix the above key(s) manually and try again or relaunch the command \n"
+                            "with --cluster-replace option to force key overriding.\n");
+}
+
+// May the values at the target be overwritten because they are the same?
+static bool are_equal(const struct cluster_node *source, const struct cluster_node *target,
+                      const struct migrate_keys *keys) {
+    cluster_log(TONE_WARNING, "*** Checking key values on both nodes...\n");
+    const struct reply *ours = ask_digests(source, keys), *theirs = ask_digests(target, keys);
+    if (!ours || !theirs) {
+        cluster_log(TONE_BAD, "*** Value check failed!\n");
+        return false;
+    }
+    size_t differing = 0;
+    for (size_t i = 0; i < keys->count; i++)
+        differing +=
+            !is_absent(theirs->items[i].text) && !bytes_equal(ours->items[i].text, theirs->items[i].text);
+    if (!differing) return true;
+    say_differing(keys, ours, theirs, differing);
+    return false;
+}
+
+// ---- Moving ----
+
+static const struct reply *migrate(const struct options *options, const struct cluster_node *source,
+                                   const struct cluster_node *target, const struct migrate_keys *keys,
+                                   bool replace) {
+    struct migrate_wish wish = {.host = target->host,
+                                .port = target->port,
+                                .timeout_ms = options->cluster.timeout_ms,
+                                .replace = replace,
+                                .user = options->user,
+                                .password = options->password};
+    migrate_append(connection_queue(source->connection), &wish, keys);
+    return connection_read(source->connection);
+}
+
+static bool is_busy(const struct reply *reply) {
+    return reply && reply->type == REPLY_ERROR && memmem(reply->text.data, reply->text.size, "BUSYKEY", 7);
+}
+
+static bool move_some(const struct options *options, const struct cluster_node *source,
+                      const struct cluster_node *target, const struct migrate_keys *keys) {
+    // Without REPLACE at first even when it is allowed: that a key is at both nodes is worth saying.
+    const struct reply *reply = migrate(options, source, target, keys, false);
+    if (is_busy(reply)) {
+        cluster_log(TONE_WARNING, "\n*** Target key exists\n");
+        if (!options->cluster.replace && !are_equal(source, target, keys)) return false;
+        cluster_log(TONE_WARNING, "*** Replacing target keys...\n");
+        reply = migrate(options, source, target, keys, true);
+    }
+    if (reply && reply->type != REPLY_ERROR) return true;
+    cluster_log(TONE_PLAIN, "\n");
+    cluster_node_say_error(source, reply);
+    return false;
+}
+
+// The next keys of the slot; their texts are the reply's, so they are copied. False when the node does not
+// tell.
+static bool ask_keys(const struct options *options, const struct cluster_node *source, unsigned slot,
+                     struct migrate_keys *keys) {
+    char number[NUMBER_TEXT_MAX], count[NUMBER_TEXT_MAX];
+    number_format(number, slot);
+    number_format(count, options->cluster.pipeline > 0 ? options->cluster.pipeline : KEYS_AT_ONCE);
+    const struct reply *reply = CONNECTION_ASK(source->connection, "CLUSTER", "GETKEYSINSLOT", number, count);
+    if (!reply || reply->type != REPLY_ARRAY) {
+        cluster_node_say_error(source, reply);
+        return false;
+    }
+    for (size_t i = 0; i < reply->count; i++)
+        migrate_keys_add(keys, reply->items[i].text);
+    return true;
+}
+
+bool cluster_gather_keys(const struct options *options, const struct cluster_node *source,
+                         const struct cluster_node *target, unsigned slot, uint64_t *moved) {
+    bool good = true;
+    *moved = 0;
+    cluster_log(TONE_PLAIN, "Moving slot %u from %s:%u to %s:%u: ", slot, source->host, source->port,
+                target->host, target->port);
+    while (good) {
+        struct migrate_keys keys = {0};
+        good = ask_keys(options, source, slot, &keys);
+        size_t count = keys.count;
+        if (good && count) good = move_some(options, source, target, &keys);
+        migrate_keys_free(&keys);
+        if (!count) break;
+        for (size_t i = 0; good && i < count; i++, ++*moved)
+            cluster_log(TONE_PLAIN, ".");
+    }
+    cluster_log(TONE_PLAIN, "\n");
+    return good;
+}

@@ -1,0 +1,17 @@
+// cluster_join: waiting until nodes that were introduced know each other, and making one a replica. Belongs
+// to the main thread.
+#ifndef SHOAL_CLI_CLUSTER_JOIN_H
+#define SHOAL_CLI_CLUSTER_JOIN_H
+
+#include <stdbool.h>
+
+#include "cli/cluster_nodes.h"
+
+// Waits until each of the nodes has a link to all others and all agree about the slots, with a dot each
+// second; says after a while who is not reached. False when the nodes don't answer or it takes too long.
+bool cluster_join_wait(struct cluster_nodes *nodes);
+
+// Makes the node a replica. It may need a moment to learn that its primary is one. False with the error said.
+bool cluster_join_replicate(const struct cluster_node *node, const char *primary_id);
+
+#endif

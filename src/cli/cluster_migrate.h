@@ -1,0 +1,33 @@
+// cluster_migrate: the MIGRATE command as the cluster commands send it. Belongs to the main thread.
+#ifndef SHOAL_CLI_CLUSTER_MIGRATE_H
+#define SHOAL_CLI_CLUSTER_MIGRATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+// Where to and how; user and password are those of the target, NULL when there are none.
+struct migrate_wish {
+    const char *host;
+    uint16_t port;
+    int timeout_ms;
+    bool copy, replace;
+    const char *user, *password;
+};
+
+// Keys with memory of their own.
+struct migrate_keys {
+    struct bytes *items;
+    size_t count, room;
+};
+
+void migrate_keys_add(struct migrate_keys *keys, struct bytes key);
+void migrate_keys_free(struct migrate_keys *keys);
+
+// Appends MIGRATE for all the keys to a queue of requests.
+void migrate_append(struct buffer *out, const struct migrate_wish *wish, const struct migrate_keys *keys);
+
+#endif
