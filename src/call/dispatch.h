@@ -127,7 +127,7 @@ struct dispatch_counters {
         uint64_t calls, ticks, rejected, failed;
         uint32_t *times; // DISPATCH_TIME_BUCKETS of them: how long its calls took; NULL until the first that is tracked
     } *by_command; // command_count() of them
-};
+} __attribute__((aligned(64))); // workers count side by side, never in one cache line
 struct dispatch_counters *dispatch_counters(unsigned worker);
 
 // `key` may be the entry's own bytes; they are gone afterwards.

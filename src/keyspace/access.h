@@ -13,10 +13,12 @@ void access_start(const struct keyspace_access *how, struct entry *entry, int64_
 void access_use_lfu(const struct keyspace_access *how, struct entry *entry, int64_t now_ms);
 
 static inline void access_use(const struct keyspace_access *how, struct entry *entry, int64_t now_ms) {
-    if (__builtin_expect(how->lfu, 0))
+    if (__builtin_expect(how->lfu, 0)) {
         access_use_lfu(how, entry, now_ms);
-    else
-        entry->access = (uint32_t)(now_ms / 1000) & 0xffffff;
+        return;
+    }
+    uint32_t seconds = (uint32_t)(now_ms / 1000) & 0xffffff;
+    if (entry->access != seconds) entry->access = seconds; // a line that is only read stays shared between the cores
 }
 
 // Seconds since the last use (LRU).

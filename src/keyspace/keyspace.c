@@ -286,23 +286,19 @@ void keyspace_prefetch_slot(const struct keyspace *keyspace, unsigned db, unsign
     }
 }
 
-// While other threads may change the slot, its table is looked at under its lock, or not at all when that is taken.
-#define HINT(keyspace, db, slot, call)                                                                       \
-    do {                                                                                                     \
-        struct lock *lock = (struct lock *)&(keyspace)->slots[slot].lock;                                    \
-        bool locking = atomic_load_explicit(&(keyspace)->threads, memory_order_relaxed) != 0;                \
-        if (locking && !lock_try(lock)) return;                                                              \
-        const struct table *table = keyspace__table(keyspace, db, slot);                                     \
-        if (table) call;                                                                                     \
-        if (locking) lock_release(lock);                                                                     \
-    } while (0)
-
 void keyspace_prefetch_bucket(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
-    HINT(keyspace, db, slot, table_prefetch_bucket(table, hash));
+    const struct table *table = keyspace__table(keyspace, db, slot);
+    if (table) table_prefetch_bucket(table, hash);
 }
 
+// While other threads may change the slot, its buckets are looked at under its lock, or not at all when that is taken.
 void keyspace_prefetch_entry(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
-    HINT(keyspace, db, slot, table_prefetch_entry(table, hash));
+    struct lock *lock = (struct lock *)&keyspace->slots[slot].lock;
+    bool locking = atomic_load_explicit(&keyspace->threads, memory_order_relaxed) != 0;
+    if (locking && !lock_try(lock)) return;
+    const struct table *table = keyspace__table(keyspace, db, slot);
+    if (table) table_prefetch_entry(table, hash);
+    if (locking) lock_release(lock);
 }
 
 // --- Many keys.

@@ -203,8 +203,15 @@ void table_remove(struct table *table, uint64_t hash, uint64_t *place) {
     give_back_room(table);
 }
 
-void table_prefetch_bucket(const struct table *table, uint64_t hash) {
-    if (table->buckets) __builtin_prefetch(current_home(table, hash));
+// Without the lock: an address that another thread has just made stale is asked for in vain, and never looked at.
+__attribute__((no_sanitize_thread)) void table_prefetch_bucket(const struct table *table, uint64_t hash) {
+    struct bucket *buckets = __atomic_load_n(&table->buckets, __ATOMIC_RELAXED);
+    struct bucket *old = __atomic_load_n(&table->old, __ATOMIC_RELAXED);
+    if (__builtin_expect(old != NULL, 0)) {
+        uint64_t index = hash & ((1ull << __atomic_load_n(&table->old_bits, __ATOMIC_RELAXED)) - 1);
+        if (index >= __atomic_load_n(&table->moved, __ATOMIC_RELAXED)) __builtin_prefetch(&old[index]);
+    }
+    if (buckets) __builtin_prefetch(home(buckets, __atomic_load_n(&table->bits, __ATOMIC_RELAXED), hash));
 }
 
 void table_prefetch_entry(const struct table *table, uint64_t hash) {

@@ -44,7 +44,7 @@ void table_insert(struct table *table, uint64_t hash, struct entry *entry);
 // Takes the entry at `place` out, without freeing it.
 void table_remove(struct table *table, uint64_t hash, uint64_t *place);
 
-// Cache hints for an approaching table_find: first the bucket, then, once that has arrived, the entry.
+// Cache hints for an approaching table_find: first the bucket (no lock needed), then, once that has arrived, the entry.
 void table_prefetch_bucket(const struct table *table, uint64_t hash);
 void table_prefetch_entry(const struct table *table, uint64_t hash);
 
