@@ -141,7 +141,9 @@ static unsigned message_type(const struct cluster_message *message) {
 // BROKEN_WINS_ALONE: whoever is asked for a vote has given it already.
 static void forge_vote(struct node *node, const struct link *link, uint32_t voter,
                        const struct cluster_message *request) {
-    struct cluster_message *vote = message_create(node->sim->pool, request->size);
+    struct message_pool *pool = message_pool_create();
+    struct cluster_message *vote = message_create(pool, request->size);
+    message_pool_destroy(pool);
     memcpy(vote->data, request->data, request->size);
     vote->data[HEADER_TYPE + 1] = TYPE_AUTH_ACK;
     memcpy(vote->data + HEADER_SENDER, node->sim->nodes[voter].id, CLUSTER_ID_SIZE);
@@ -546,15 +548,15 @@ bool node_start(struct node *node) {
         file->size = 0;
         buffer_append_bytes(file, buffer_bytes(&node->first_file));
     }
-    node->core = cluster_create(&node->config, buffer_bytes(file), prng_next(&sim->world.prng),
-                                node_now(node), node_unix_now(node), &error);
+    node->core =
+        cluster_create_among(sim->commons, &node->config, buffer_bytes(file), prng_next(&sim->world.prng),
+                             node_now(node), node_unix_now(node), &error);
     if (!node->core) {
         sim_fail(sim, "a node starts from its own file: n%u says %s", node->index, buffer_string(&error));
         buffer_free(&error);
         return false;
     }
     buffer_free(&error);
-    cluster_share_pool(node->core, sim->pool);
     node->lives++;
     node->saved = 0;
     node->tick_us = 0;

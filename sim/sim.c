@@ -24,7 +24,7 @@ void sim_init(struct sim *sim, const struct options *options, uint32_t count, ui
     trace_init(&sim->trace, echo);
     network_init(&sim->network, &sim->world, count, &node_network_sink, sim);
     checks_init(&sim->checks, count);
-    sim->pool = message_pool_create();
+    sim->commons = cluster_commons_create();
     sim->names_size = 16;
     while (sim->names_size < count * NAMES_A_NODE_MAX)
         sim->names_size *= 2;
@@ -50,7 +50,7 @@ void sim_free(struct sim *sim) {
     world_free(&sim->world);
     mem_free(sim->nodes);
     mem_free(sim->names);
-    message_pool_destroy(sim->pool);
+    cluster_commons_release(sim->commons);
 }
 
 void sim_fail(struct sim *sim, const char *format, ...) {

@@ -23,7 +23,7 @@ struct sim {
     struct checks checks;
     uint32_t count;
     struct node *nodes;
-    struct message_pool *pool; // of all nodes' messages
+    struct cluster_commons *commons; // of all nodes
     uint64_t timeout_ms;
     uint32_t deaf;     // BROKEN_STAYS_DEAF: one more than the index of the node, 0 = none
     uint64_t messages; // sent

@@ -14,6 +14,11 @@
 #include "cluster/slots.h"
 #include "cluster/speak.h"
 
+struct cluster_commons {
+    struct message_pool *pool;
+    struct directory *directory;
+};
+
 // ---- Birth and death ----
 
 // What this node says of itself, from the configuration.
@@ -24,6 +29,7 @@ static void take_own_names(struct cluster *cluster) {
     myself->bus_port = config->bus_port;
     myself->other_port = config->other_port;
     if (config->announce_ip[0]) memcpy(myself->ip, config->announce_ip, sizeof(myself->ip));
+    peer_address_changed(cluster, myself);
     peer_set_text(&myself->hostname, bytes_from_string(config->announce_hostname));
     peer_set_text(&myself->human_nodename, bytes_from_string(config->announce_human_nodename));
     myself->flags = (uint16_t)((myself->flags & ~CLUSTER_NODE_NOFAILOVER) |
@@ -37,7 +43,8 @@ static void set_time(struct cluster *cluster, uint64_t now, uint64_t unix_now) {
     cluster->unix_ahead = unix_now - cluster->now;
 }
 
-static struct cluster *create_empty(const struct cluster_config *config, uint64_t seed) {
+static struct cluster *create_empty(const struct cluster_commons *commons,
+                                    const struct cluster_config *config, uint64_t seed) {
     struct cluster *cluster = mem_calloc(1, sizeof(*cluster));
     cluster->config = *config;
     prng_seed(&cluster->prng, seed);
@@ -48,14 +55,20 @@ static struct cluster *create_empty(const struct cluster_config *config, uint64_
     cluster->claims_of = NO_PEER;
     cluster->told_primary = NO_PEER;
     cluster->manual.replica = NO_PEER;
-    cluster->pool = message_pool_create();
-    peers_init(cluster);
+    cluster->pool = commons ? message_pool_retain(commons->pool) : message_pool_create();
+    cluster->directory = commons ? directory_retain(commons->directory) : directory_create();
     return cluster;
 }
 
 struct cluster *cluster_create(const struct cluster_config *config, struct bytes conf, uint64_t seed,
                                uint64_t now, uint64_t unix_now, struct buffer *error) {
-    struct cluster *cluster = create_empty(config, seed);
+    return cluster_create_among(NULL, config, conf, seed, now, unix_now, error);
+}
+
+struct cluster *cluster_create_among(const struct cluster_commons *commons,
+                                     const struct cluster_config *config, struct bytes conf, uint64_t seed,
+                                     uint64_t now, uint64_t unix_now, struct buffer *error) {
+    struct cluster *cluster = create_empty(commons, config, seed);
     set_time(cluster, now, unix_now);
     cluster->started = cluster->last_step = cluster->awake_since = cluster->data_age_time = cluster->now;
     cluster->next_tick = cluster->now;
@@ -83,14 +96,25 @@ void cluster_destroy(struct cluster *cluster) {
     buffer_free(&cluster->text);
     peers_free(cluster);
     message_pool_destroy(cluster->pool);
+    directory_release(cluster->directory);
     mem_free(cluster);
 }
 
-void cluster_share_pool(struct cluster *cluster, struct message_pool *pool) {
-    message_pool_retain(pool);
-    message_pool_destroy(cluster->pool);
-    cluster->pool = pool;
+// ---- What cores share ----
+
+struct cluster_commons *cluster_commons_create(void) {
+    struct cluster_commons *commons = mem_alloc(sizeof(*commons));
+    *commons = (struct cluster_commons){message_pool_create(), directory_create()};
+    return commons;
 }
+
+void cluster_commons_release(struct cluster_commons *commons) {
+    message_pool_destroy(commons->pool);
+    directory_release(commons->directory);
+    mem_free(commons);
+}
+
+// ---- For the driver ----
 
 void cluster_set_config(struct cluster *cluster, const struct cluster_config *config) {
     cluster->config = *config;

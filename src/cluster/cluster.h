@@ -184,8 +184,16 @@ struct cluster *cluster_create(const struct cluster_config *config, struct bytes
 
 void cluster_destroy(struct cluster *cluster);
 
-// Takes its messages from this pool from now on, which other cores of the same thread may share.
-void cluster_share_pool(struct cluster *cluster, struct message_pool *pool);
+// What many cores of one thread may have in common: the memory of messages, the names and addresses of nodes.
+// It lives until the last of them is destroyed, even when it was released before.
+struct cluster_commons;
+struct cluster_commons *cluster_commons_create(void);
+void cluster_commons_release(struct cluster_commons *commons);
+
+// As cluster_create.
+struct cluster *cluster_create_among(const struct cluster_commons *commons,
+                                     const struct cluster_config *config, struct bytes conf, uint64_t seed,
+                                     uint64_t now, uint64_t unix_now, struct buffer *error);
 
 // The door.
 const struct cluster_actions *cluster_step(struct cluster *cluster, const struct cluster_event *event);

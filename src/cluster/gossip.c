@@ -64,18 +64,18 @@ static void gossip_unknown(struct cluster *cluster, const struct gossip *gossip)
         handshake_start(cluster, all.ip, all.port, all.other_port, all.bus_port, true);
 }
 
-// The entries from `first` on, at most PEERS_EXPECTED_MAX.
+// The entries from `first` on, at most PEERS_FIND_MAX.
 static void read_some(struct cluster *cluster, const struct peer *sender, const struct packet *packet,
                       uint16_t first, uint16_t count) {
-    uint32_t expected[PEERS_EXPECTED_MAX];
+    const char *ids[PEERS_FIND_MAX];
+    struct peer *peers[PEERS_FIND_MAX];
     for (uint16_t i = 0; i < count; i++)
-        expected[i] = peer_find_expect(cluster, packet_gossip_id(packet, (uint16_t)(first + i)));
-    for (uint16_t i = 0; i < count; i++)
-        peer_find_fetch(cluster, expected[i]);
+        ids[i] = packet_gossip_id(packet, (uint16_t)(first + i));
+    peers_find(cluster, count, ids, peers);
     for (uint16_t i = 0; i < count; i++) {
         struct gossip gossip = {packet, (uint16_t)(first + i), 0};
         gossip.flags = packet_gossip_flags(packet, gossip.at);
-        struct peer *peer = peer_find_expected(cluster, expected[i], packet_gossip_id(packet, gossip.at));
+        struct peer *peer = peers[i];
         if (peer == NULL)
             gossip_unknown(cluster, &gossip);
         else if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE))
@@ -84,9 +84,9 @@ static void read_some(struct cluster *cluster, const struct peer *sender, const 
 }
 
 void gossip_read(struct cluster *cluster, const struct peer *sender, const struct packet *packet) {
-    for (uint32_t first = 0; first < packet->count; first += PEERS_EXPECTED_MAX) {
+    for (uint32_t first = 0; first < packet->count; first += PEERS_FIND_MAX) {
         uint32_t left = packet->count - first;
-        uint32_t count = left < PEERS_EXPECTED_MAX ? left : PEERS_EXPECTED_MAX;
+        uint32_t count = left < PEERS_FIND_MAX ? left : PEERS_FIND_MAX;
         read_some(cluster, sender, packet, (uint16_t)first, (uint16_t)count);
     }
 }

@@ -51,6 +51,7 @@ bool handshake_start(struct cluster *cluster, const char *ip, uint16_t port, uin
     peer->port = port;
     peer->other_port = other_port;
     peer->bus_port = bus_port;
+    peer_address_changed(cluster, peer);
     cluster->next_tick = cluster->now;
     return true;
 }
@@ -64,6 +65,7 @@ void peer_move(struct cluster *cluster, struct peer *peer, const char *ip, uint1
     peer->port = port;
     peer->other_port = other_port;
     peer->bus_port = bus_port;
+    peer_address_changed(cluster, peer);
     peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_NOADDR);
     peer_look_again(cluster, peer);
     if (!same) {

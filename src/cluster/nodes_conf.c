@@ -28,6 +28,7 @@ static bool load_peer(struct cluster *cluster, const struct nodes_text_node *nod
     peer->port = node->port;
     peer->bus_port = node->bus_port;
     peer->other_port = node->other_port;
+    peer_address_changed(cluster, peer);
     peer->config_epoch = node->config_epoch;
     peer_set_text(&peer->hostname, bytes_from_string(node->hostname));
     peer_set_text(&peer->human_nodename, bytes_from_string(node->human_nodename));

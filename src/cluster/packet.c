@@ -248,12 +248,12 @@ void packet_gossip_write(uint8_t *to, const struct packet_gossip *gossip) {
     memcpy(to, gossip->id, CLUSTER_ID_SIZE);
     put32(to + 40, gossip->ping_sent);
     put32(to + 44, gossip->pong_received);
-    memset(to + 48, 0, PACKET_GOSSIP_SIZE - 48);
-    memcpy(to + 48, gossip->ip, strnlen(gossip->ip, CLUSTER_IP_SIZE - 1));
+    memcpy(to + 48, gossip->ip, CLUSTER_IP_SIZE);
     put16(to + 94, gossip->port);
     put16(to + 96, gossip->bus_port);
     put16(to + 98, gossip->flags);
     put16(to + 100, gossip->other_port);
+    memset(to + 102, 0, PACKET_GOSSIP_SIZE - 102);
 }
 
 void packet_update_write(uint8_t *to, const struct packet_update *update) {

@@ -67,7 +67,7 @@ struct packet {
 struct packet_gossip {
     char id[CLUSTER_ID_SIZE];
     uint32_t ping_sent, pong_received; // unix seconds
-    char ip[CLUSTER_IP_SIZE];          // terminated
+    char ip[CLUSTER_IP_SIZE];          // terminated; for writing, zeros to its end
     uint16_t port, bus_port, flags, other_port;
 };
 

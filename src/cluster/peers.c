@@ -7,102 +7,57 @@
 #include "cluster/failure.h"
 #include "cluster/slots.h"
 
-enum { INDEX_SMALLEST = 16 };
+// ---- Names ----
 
-static const uint32_t INDEX_GAP = UINT32_MAX; // no peer has the index 0xffff
-
-// ---- The index: open addressing, at most half full ----
-
-// Names are random already, and the same seed must give the same order everywhere.
-static uint32_t id_hash(const char *id) {
-    uint64_t words[CLUSTER_ID_SIZE / sizeof(uint64_t)];
-    memcpy(words, id, sizeof(words));
-    uint64_t hash = words[0] * 0x9e3779b97f4a7c15u + words[1] * 0xc2b2ae3d27d4eb4fu +
-                    words[2] * 0x165667b19e3779f9u + words[3] * 0x27d4eb2f165667c5u +
-                    words[4] * 0xd6e8feb86659fd93u;
-    return (uint32_t)((hash ^ hash >> 29) * 0x9e3779b97f4a7c15u >> 32);
-}
-
-static uint32_t index_entry(uint32_t hash, uint32_t index) {
-    return (hash & 0xffff0000) | index;
-}
-
-static void index_put(struct cluster *cluster, const struct peer *peer) {
-    uint32_t hash = id_hash(peer->id), mask = cluster->index_size - 1, at = hash & mask;
-    while (cluster->index[at] != INDEX_GAP)
-        at = (at + 1) & mask;
-    cluster->index[at] = index_entry(hash, peer->index);
-}
-
-static void index_build(struct cluster *cluster, uint32_t size) {
-    if (size != cluster->index_size) {
-        cluster->index = mem_realloc(cluster->index, size * sizeof(*cluster->index));
-        cluster->index_size = size;
+static void name_give(struct cluster *cluster, struct peer *peer, const char *id) {
+    struct directory_name *name = directory_take_name(cluster->directory, id);
+    if (name->number >= cluster->by_name_size) {
+        uint32_t size = (name->number / PEER_WORD + 1) * PEER_WORD;
+        cluster->by_name = mem_realloc(cluster->by_name, size * sizeof(*cluster->by_name));
+        for (uint32_t i = cluster->by_name_size; i < size; i++)
+            cluster->by_name[i] = NO_PEER;
+        cluster->by_name_size = size;
     }
-    memset(cluster->index, 0xff, size * sizeof(*cluster->index));
-    PEERS_EACH(cluster, peer) index_put(cluster, peer);
+    cluster->by_name[name->number] = peer->index;
+    peer->name = name;
+    peer->id = name->id;
 }
 
-void peers_init(struct cluster *cluster) {
-    index_build(cluster, INDEX_SMALLEST);
-}
-
-static void index_add(struct cluster *cluster, const struct peer *peer) {
-    uint32_t size = cluster->index_size;
-    while (cluster->peers_count * 2 > size)
-        size *= 2;
-    if (size != cluster->index_size)
-        index_build(cluster, size);
-    else
-        index_put(cluster, peer);
-}
-
-// Takes a name out and closes the gap behind it.
-static void index_remove(struct cluster *cluster, const struct peer *peer) {
-    uint32_t hash = id_hash(peer->id), mask = cluster->index_size - 1, at = hash & mask;
-    while (cluster->index[at] != index_entry(hash, peer->index))
-        at = (at + 1) & mask;
-    cluster->index[at] = INDEX_GAP;
-    for (uint32_t next = (at + 1) & mask; cluster->index[next] != INDEX_GAP; next = (next + 1) & mask) {
-        uint32_t moved = cluster->index[next] & 0xffff;
-        cluster->index[next] = INDEX_GAP;
-        index_put(cluster, cluster->peers[moved]);
-    }
-}
-
-static struct peer *find(const struct cluster *cluster, uint32_t hash, const char *id) {
-    uint32_t mask = cluster->index_size - 1, entry;
-    for (uint32_t at = hash & mask; (entry = cluster->index[at]) != INDEX_GAP; at = (at + 1) & mask) {
-        if ((entry ^ hash) >> 16) continue;
-        struct peer *peer = cluster->peers[entry & 0xffff];
-        if (memcmp(peer->id, id, CLUSTER_ID_SIZE) == 0) return peer;
-    }
-    return NULL;
-}
-
-uint32_t peer_find_expect(const struct cluster *cluster, const char *id) {
-    uint32_t hash = id_hash(id);
-    __builtin_prefetch(&cluster->index[hash & (cluster->index_size - 1)]);
-    return hash;
-}
-
-// Where the name most likely is. Its place can be told without looking at peers[].
-void peer_find_fetch(const struct cluster *cluster, uint32_t expected) {
-    uint32_t mask = cluster->index_size - 1, entry;
-    for (uint32_t at = expected & mask; (entry = cluster->index[at]) != INDEX_GAP; at = (at + 1) & mask) {
-        if ((entry ^ expected) >> 16) continue;
-        uint32_t index = entry & 0xffff;
-        __builtin_prefetch(cluster->blocks[index / PEER_WORD] + index % PEER_WORD);
-        return;
-    }
-}
-
-struct peer *peer_find_expected(const struct cluster *cluster, uint32_t expected, const char *id) {
-    return find(cluster, expected, id);
+static void name_take(struct cluster *cluster, struct peer *peer) {
+    cluster->by_name[peer->name->number] = NO_PEER;
+    directory_drop_name(cluster->directory, peer->name);
 }
 
 struct peer *peer_find(const struct cluster *cluster, const char *id) {
-    return find(cluster, id_hash(id), id);
+    int64_t number = directory_find_name(cluster->directory, id);
+    if (number < 0 || number >= (int64_t)cluster->by_name_size) return NULL;
+    uint16_t index = cluster->by_name[number];
+    return index == NO_PEER ? NULL : cluster->peers[index];
+}
+
+void peers_find(const struct cluster *cluster, uint32_t count, const char *const *ids, struct peer **found) {
+    int64_t numbers[PEERS_FIND_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        numbers[i] = directory_find_name(cluster->directory, ids[i]);
+        if (numbers[i] >= (int64_t)cluster->by_name_size) numbers[i] = -1;
+        if (numbers[i] >= 0) __builtin_prefetch(&cluster->by_name[numbers[i]]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t index = numbers[i] < 0 ? NO_PEER : cluster->by_name[numbers[i]];
+        found[i] = index == NO_PEER ? NULL : cluster->blocks[index / PEER_WORD] + index % PEER_WORD;
+        if (found[i]) __builtin_prefetch(found[i]);
+    }
+}
+
+// ---- Addresses ----
+
+void peer_address_changed(struct cluster *cluster, struct peer *peer) {
+    struct directory_place place = {
+        .port = peer->port, .bus_port = peer->bus_port, .other_port = peer->other_port};
+    struct directory_address *old = peer->address;
+    memcpy(place.ip, peer->ip, strnlen(peer->ip, sizeof(place.ip) - 1));
+    peer->address = directory_take_address(cluster->directory, &place);
+    directory_drop_address(cluster->directory, old);
 }
 
 // ---- Peers ----
@@ -166,7 +121,7 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     if (cluster->peers_count == PEERS_MAX) return NULL;
     uint32_t index = free_index(cluster);
     struct peer **block = &cluster->blocks[index / PEER_WORD];
-    if (*block == NULL) *block = mem_alloc(PEER_WORD * sizeof(**block));
+    if (*block == NULL) *block = mem_aligned_alloc(CACHE_LINE, PEER_WORD * sizeof(**block));
     struct peer *peer = *block + index % PEER_WORD;
     memset(peer, 0, sizeof(*peer));
     cluster->peers[index] = peer;
@@ -180,16 +135,17 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     peer->primary = NO_PEER;
     peer->created = cluster->now;
     peer->slots_changed = ++cluster->slots_version;
-    if (id)
-        memcpy(peer->id, id, CLUSTER_ID_SIZE);
-    else
-        peer_random_id(cluster, peer->id);
+    char drawn[CLUSTER_ID_SIZE];
+    if (id == NULL) peer_random_id(cluster, drawn);
+    name_give(cluster, peer, id ? id : drawn);
     peer_random_id(cluster, peer->shard_id);
-    index_add(cluster, peer);
+    peer_address_changed(cluster, peer);
     return peer;
 }
 
 static void peer_free(struct cluster *cluster, struct peer *peer) {
+    name_take(cluster, peer);
+    directory_drop_address(cluster->directory, peer->address);
     mem_free(cluster->reports[peer->index]);
     mem_free(peer->hostname);
     mem_free(peer->human_nodename);
@@ -199,7 +155,6 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     action_disconnect(cluster, peer);
     slots_abandon(cluster, peer);
     slots_forget_moves(cluster, peer->index);
-    index_remove(cluster, peer);
     PEERS_EACH(cluster, other) {
         if (other->primary == peer->index) other->primary = NO_PEER;
         failure_forget_report(cluster, other, peer->index);
@@ -227,7 +182,7 @@ void peers_free(struct cluster *cluster) {
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);
     mem_free(cluster->suspects);
-    mem_free(cluster->index);
+    mem_free(cluster->by_name);
 }
 
 struct peer *peer_of_handle(const struct cluster *cluster, cluster_node handle) {
@@ -237,9 +192,8 @@ struct peer *peer_of_handle(const struct cluster *cluster, cluster_node handle) 
 }
 
 void peer_rename(struct cluster *cluster, struct peer *peer, const char *id) {
-    index_remove(cluster, peer);
-    memcpy(peer->id, id, CLUSTER_ID_SIZE);
-    index_put(cluster, peer);
+    name_take(cluster, peer);
+    name_give(cluster, peer, id);
 }
 
 static void role_changed(struct cluster *cluster, struct peer *peer) {

@@ -4,9 +4,6 @@
 
 #include "cluster/state.h"
 
-// Makes an empty core ready for peers.
-void peers_init(struct cluster *cluster);
-
 // A peer named `id` (40 characters), or of a random name when that is NULL; not linked, with `flags`.
 // NULL when PEERS_MAX are known.
 struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags);
@@ -21,12 +18,13 @@ void peers_free(struct cluster *cluster);
 // NULL when nobody has this name (40 characters).
 struct peer *peer_find(const struct cluster *cluster, const char *id);
 
-// Finds many names, faster than one by one since memory is asked for ahead: peer_find_expect for each of up
-// to PEERS_EXPECTED_MAX names, then peer_find_expected with what it gave.
-enum { PEERS_EXPECTED_MAX = 64 };
-uint32_t peer_find_expect(const struct cluster *cluster, const char *id);
-void peer_find_fetch(const struct cluster *cluster, uint32_t expected);
-struct peer *peer_find_expected(const struct cluster *cluster, uint32_t expected, const char *id);
+// Finds `count` names, at most PEERS_FIND_MAX: faster than one by one, as the memory is asked for all at
+// once.
+enum { PEERS_FIND_MAX = 64 };
+void peers_find(const struct cluster *cluster, uint32_t count, const char *const *ids, struct peer **found);
+
+// Its ip or its ports are others now.
+void peer_address_changed(struct cluster *cluster, struct peer *peer);
 
 static inline struct peer *peer_at(const struct cluster *cluster, uint32_t index) {
     return index < cluster->peers_end ? cluster->peers[index] : NULL;

@@ -22,6 +22,7 @@ static void learn_own_address(struct cluster *cluster, const struct received *in
     char ip[CLUSTER_IP_SIZE];
     if (!address_normalise(in->local_ip, ip) || strcmp(ip, myself->ip) == 0) return;
     memcpy(myself->ip, ip, sizeof(ip));
+    peer_address_changed(cluster, myself);
     cluster->todo |= TODO_SAVE | TODO_ROUTES;
     action_note(cluster, LOG_WARNING, "IP address for this node updated to %s", ip);
 }
@@ -46,6 +47,7 @@ static void lose_address(struct cluster *cluster, struct peer *peer) {
     peer->flags |= CLUSTER_NODE_NOADDR;
     peer->ip[0] = '\0';
     peer->port = peer->other_port = peer->bus_port = 0;
+    peer_address_changed(cluster, peer);
     action_disconnect(cluster, peer);
     cluster->todo |= TODO_SAVE | TODO_ROUTES;
 }

@@ -96,14 +96,15 @@ static void broadcast(struct cluster *cluster, struct cluster_message *message, 
 // ---- Gossip ----
 
 static void gossip_about(struct cluster *cluster, uint8_t *to, const struct peer *peer) {
+    const struct directory_place *place = &peer->address->place;
     struct packet_gossip gossip;
     memcpy(gossip.id, peer->id, CLUSTER_ID_SIZE);
     gossip.ping_sent = (uint32_t)(unix_time(cluster, peer->ping_sent) / 1000);
     gossip.pong_received = (uint32_t)(unix_time(cluster, peer->pong_received) / 1000);
-    memcpy(gossip.ip, peer->ip, sizeof(gossip.ip));
-    gossip.port = peer->port;
-    gossip.bus_port = peer->bus_port;
-    gossip.other_port = peer->other_port;
+    memcpy(gossip.ip, place->ip, sizeof(gossip.ip));
+    gossip.port = place->port;
+    gossip.bus_port = place->bus_port;
+    gossip.other_port = place->other_port;
     gossip.flags = peer->flags;
     packet_gossip_write(to, &gossip);
 }
@@ -119,9 +120,7 @@ static void fetch_random(const struct cluster *cluster, uint32_t count) {
     struct prng ahead = cluster->prng;
     while (count--) {
         uint32_t index = (uint32_t)prng_below(&ahead, cluster->peers_end);
-        const char *peer = (const char *)(cluster->blocks[index / PEER_WORD] + index % PEER_WORD);
-        __builtin_prefetch(peer, 1);
-        __builtin_prefetch(peer + 64, 1);
+        __builtin_prefetch(cluster->blocks[index / PEER_WORD] + index % PEER_WORD, 1);
     }
 }
 

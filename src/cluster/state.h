@@ -3,8 +3,7 @@
 //
 // Times are the event's monotonic milliseconds plus CLOCK_BASE, so that 0 can mean "never" and subtraction
 // can't wrap. Invariants: owner[s] is the index of a live peer or NO_PEER; peer->slots counts its entries in
-// owner[]; a replica owns no slot; `size` counts the peers that own slots; the index finds every live peer by
-// its name.
+// owner[]; a replica owns no slot; `size` counts the peers that own slots; by_name finds every live peer.
 #ifndef SHOAL_CLUSTER_STATE_H
 #define SHOAL_CLUSTER_STATE_H
 
@@ -16,6 +15,7 @@
 #include "base/prng.h"
 #include "cluster/cluster.h"
 #include "cluster/cluster_view.h"
+#include "cluster/directory.h"
 #include "cluster/packet.h"
 
 #define CLOCK_BASE ((uint64_t)1 << 40)
@@ -38,7 +38,8 @@ enum {
     LINKS_PER_TICK = 64,       // how many links are made in one go
     SMALL_CLUSTER = 64,        // up to so many nodes pings are twice as frequent
     SUSPICION_FANOUT_MAX = 32, // how many peers hear of a suspicion at once; the rest by gossip
-    PEER_WORD = 64             // peers in a word of a set of peers
+    CACHE_LINE = 64,
+    PEER_WORD = 64 // peers in a word of a set of peers
 };
 
 // A flag on the wire besides those of enum cluster_node_flag: the sender reads all extensions of pings.
@@ -54,38 +55,35 @@ struct report {
 };
 
 // Laid out by lines of 64 bytes: gossip, read and written, is most of what the nodes of a large cluster do,
-// and most of that is waiting for memory.
-struct peer {
-    // What another's gossip about it needs to look at.
-    char id[CLUSTER_ID_SIZE];
+// and most of that is waiting for memory. What gossip is about is in the first line and in the directory.
+struct __attribute__((aligned(CACHE_LINE))) peer {
+    const char *id;                    // CLUSTER_ID_SIZE bytes, of the directory's entry
+    struct directory_address *address; // `ip` and the ports, as gossip says them
+    uint64_t ping_sent;                // the ping that waits for its pong
+    uint64_t pong_received;            // directly, or as credible gossip says
+    uint64_t data_received;            // any bytes over one of its links
     uint16_t index;
     uint16_t flags;
-    uint32_t report_count;
-    uint64_t ping_sent;     // the ping that waits for its pong
-    uint64_t pong_received; // directly, or as credible gossip says
-
-    // What our gossip about it says besides.
     uint32_t slots;
     uint32_t gossip_mark; // the number of the ping that mentions it
-    char ip[CLUSTER_IP_SIZE];
-    uint16_t port, other_port, bus_port;
-    uint16_t primary;      // a replica's, NO_PEER otherwise
+    uint32_t report_count;
+    uint16_t primary; // a replica's, NO_PEER otherwise
+    uint16_t generation;
     uint8_t link;          // enum link_state
     uint8_t link_failures; // how often in a row it could not be made
+    bool link_broke : 1;   // it was up and fell: a refusal is now the mark of a dead process
+    bool extensions : 1;   // it reads extensions in pings
+    bool forget_link : 1;  // the link must be made anew
 
     // What each of its packets changes, and the timers look at.
-    uint64_t data_received; // any bytes over one of its links
-    uint64_t link_heard;    // when anything last came over our link
-    uint64_t link_time;     // since when the link is as it is
-    uint64_t link_retry;    // before this our link is not made anew
+    uint64_t link_heard; // when anything last came over our link
+    uint64_t link_time;  // since when the link is as it is
+    uint64_t link_retry; // before this our link is not made anew
     uint64_t config_epoch;
     uint64_t current_epoch; // the greatest that it spoke of
     uint64_t replication_offset;
     uint32_t inbound;
-    uint16_t generation;
-    bool link_broke : 1;  // it was up and fell: a refusal is now the mark of a dead process
-    bool extensions : 1;  // it reads extensions in pings
-    bool forget_link : 1; // the link must be made anew
+    uint16_t port, other_port, bus_port;
 
     uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...
     uint64_t claims_version; // ... when slots_version was this
@@ -100,6 +98,9 @@ struct peer {
     uint64_t acked_epoch;   // the newest election for which its vote was counted
     uint64_t orphaned_time; // since when it has slots, had replicas, and has no working one
     char shard_id[CLUSTER_ID_SIZE];
+
+    struct directory_name *name;
+    char ip[CLUSTER_IP_SIZE];
 };
 
 struct forgotten {
@@ -175,8 +176,9 @@ struct cluster {
     uint64_t *suspects; // set of peers: PFAIL
     uint32_t suspect_count;
     uint64_t looked_interval; // look_at was computed with this interval of pings
-    uint32_t *index;          // hash of the name -> index of the peer, and above it the hash's upper half
-    uint32_t index_size;
+    struct directory *directory;
+    uint16_t *by_name; // number of the name in the directory -> index of the peer, or NO_PEER
+    uint32_t by_name_size;
     uint16_t generation;
     struct peer *myself;
 
