@@ -127,10 +127,11 @@ bool nodes_conf_load(struct cluster *cluster, struct bytes conf, struct buffer *
 
 // ---- Writing ----
 
-// The ranges of all peers in one walk over the slots: ranges[i] stands in the list of its owner, in order.
+// The ranges of all peers, found in one walk over the slots: ranges[i] stands in the list of its owner, in
+// order.
 struct all_ranges {
     struct nodes_text_range *items; // grouped by owner
-    uint32_t *start;                // by index of the peer; start[peers_end] is the end
+    uint32_t *start;                // of each peer's; start[peers_end] is the end
 };
 
 // The last slot of the run that begins at `first`; runs are long, so it looks at four slots at a time.
@@ -148,33 +149,35 @@ static unsigned run_end(const struct cluster *cluster, unsigned first) {
     return last;
 }
 
-// Calls for each run of slots of one owner; with items == NULL only counts.
-static void walk_ranges(const struct cluster *cluster, uint32_t *next, struct nodes_text_range *items) {
+struct run {
+    uint16_t owner, first, last;
+};
+
+static uint32_t find_runs(const struct cluster *cluster, struct run *runs) {
+    uint32_t count = 0;
     for (unsigned slot = 0; slot < CLUSTER_SLOTS;) {
-        uint16_t owner = cluster->owner[slot];
         unsigned last = run_end(cluster, slot);
-        if (owner != NO_PEER) {
-            if (items) items[next[owner]] = (struct nodes_text_range){(uint16_t)slot, (uint16_t)last};
-            next[owner]++;
-        }
+        uint16_t owner = cluster->owner[slot];
+        if (owner != NO_PEER) runs[count++] = (struct run){owner, (uint16_t)slot, (uint16_t)last};
         slot = last + 1;
     }
+    return count;
 }
 
 static void collect_ranges(const struct cluster *cluster, struct all_ranges *all) {
-    uint32_t *next = mem_calloc(cluster->peers_end + 1, sizeof(*next));
-    all->start = mem_calloc(cluster->peers_end + 1, sizeof(*all->start));
-    walk_ranges(cluster, next, NULL);
-    uint32_t total = 0;
-    for (uint32_t i = 0; i < cluster->peers_end; i++) {
-        all->start[i] = total;
-        total += next[i];
-        next[i] = all->start[i];
-    }
-    all->start[cluster->peers_end] = total;
-    all->items = mem_alloc((total + 1) * sizeof(*all->items));
-    walk_ranges(cluster, next, all->items);
-    mem_free(next);
+    struct run *runs = mem_alloc(CLUSTER_SLOTS * sizeof(*runs));
+    uint32_t count = find_runs(cluster, runs);
+    all->start = mem_calloc(cluster->peers_end + 2, sizeof(*all->start));
+    all->items = mem_alloc((count + 1) * sizeof(*all->items));
+    // Counted two places further on, so that start[owner + 1] can move along as the owner's are filled in.
+    uint32_t *start = all->start;
+    for (uint32_t i = 0; i < count; i++)
+        if (runs[i].owner + 2u <= cluster->peers_end) start[runs[i].owner + 2]++;
+    for (uint32_t i = 1; i <= cluster->peers_end; i++)
+        start[i] += start[i - 1];
+    for (uint32_t i = 0; i < count; i++)
+        all->items[start[runs[i].owner + 1]++] = (struct nodes_text_range){runs[i].first, runs[i].last};
+    mem_free(runs);
 }
 
 static struct nodes_text_move *collect_moves(const struct cluster *cluster, size_t *count) {
@@ -201,7 +204,7 @@ static void copy_id(char *to, const char *id) {
 
 static void describe_peer(const struct cluster *cluster, const struct peer *peer, bool other_port,
                           struct nodes_text_node *node) {
-    memset(node, 0, offsetof(struct nodes_text_node, ranges));
+    node->primary[0] = node->hostname[0] = node->human_nodename[0] = '\0';
     struct peer *primary = peer_is(peer, CLUSTER_NODE_REPLICA) ? peer_at(cluster, peer->primary) : NULL;
     copy_id(node->id, peer->id);
     copy_id(node->shard_id, primary ? primary->shard_id : peer->shard_id);

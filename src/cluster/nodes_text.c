@@ -260,76 +260,106 @@ void nodes_text_free(struct nodes_text *text) {
 }
 
 // ---- Writing ----
+//
+// A large cluster writes thousands of lines in each save: room for a part is made once, then it is written
+// with a pen that asks for no more.
 
-static void write_flags(struct buffer *out, uint16_t flags) {
-    bool any = false;
+enum {
+    PART_MAX = 2048,  // bytes of a line before its slots
+    RANGE_MAX = 16,   // " 16383-16383"
+    MOVE_MAX = 64,    // " [16383-<-id]"
+    NUMBER_ROOM = 32, // for what copies whole words
+};
+
+static char *put_text(char *pen, const char *text) {
+    size_t size = strlen(text);
+    memcpy(pen, text, size);
+    return pen + size;
+}
+
+static char *put_number(char *pen, uint64_t number) {
+    if (number >= 10) return pen + number_format_unsigned(pen, number);
+    *pen = (char)('0' + number);
+    return pen + 1;
+}
+
+static char *put_pair(char *pen, const char *before, uint64_t number) {
+    return put_number(put_text(pen, before), number);
+}
+
+static char *put_id(char *pen, const char *id) {
+    memcpy(pen, id, NODES_TEXT_ID_SIZE - 1);
+    return pen + NODES_TEXT_ID_SIZE - 1;
+}
+
+static char *put_flags(char *pen, uint16_t flags) {
+    char *begin = pen;
     for (size_t i = 0; i < FLAG_NAMES; i++) {
         if (!(flags & flag_names[i].flag)) continue;
-        if (any) buffer_append_byte(out, ',');
-        buffer_append_string(out, flag_names[i].name);
-        any = true;
+        if (pen > begin) *pen++ = ',';
+        pen = put_text(pen, flag_names[i].name);
     }
-    if (!any) buffer_append_string(out, "noflags");
-}
-
-static void write_number(struct buffer *out, uint64_t number) {
-    char text[NUMBER_TEXT_MAX];
-    size_t size = number_format_unsigned(text, number);
-    buffer_append(out, text, size);
-}
-
-static void write_pair(struct buffer *out, const char *before, uint64_t number) {
-    buffer_append_string(out, before);
-    write_number(out, number);
-}
-
-static void write_text(struct buffer *out, const char *before, const char *text) {
-    buffer_append_string(out, before);
-    buffer_append_string(out, text);
+    return pen > begin ? pen : put_text(pen, "noflags");
 }
 
 // A file names the hostname even when it is empty, because aux fields follow.
-static void write_address(struct buffer *out, const struct nodes_text_node *node,
-                          enum nodes_text_style style) {
-    write_text(out, " ", node->ip);
-    write_pair(out, ":", node->port);
-    write_pair(out, "@", node->bus_port);
-    if (style == NODES_TEXT_FILE || node->hostname[0]) write_text(out, ",", node->hostname);
-    if (style == NODES_TEXT_REPLY) return;
-    if (node->shard_id[0]) write_text(out, ",shard-id=", node->shard_id);
-    if (node->human_nodename[0]) write_text(out, ",nodename=", node->human_nodename);
-    if (node->other_port) write_pair(out, node->other_is_tls ? ",tls-port=" : ",tcp-port=", node->other_port);
+static char *put_address(char *pen, const struct nodes_text_node *node, enum nodes_text_style style) {
+    *pen++ = ' ';
+    pen = put_text(pen, node->ip);
+    pen = put_pair(pen, ":", node->port);
+    pen = put_pair(pen, "@", node->bus_port);
+    if (style == NODES_TEXT_FILE || node->hostname[0]) pen = put_text(put_text(pen, ","), node->hostname);
+    if (style == NODES_TEXT_REPLY) return pen;
+    if (node->shard_id[0]) pen = put_id(put_text(pen, ",shard-id="), node->shard_id);
+    if (node->human_nodename[0]) pen = put_text(put_text(pen, ",nodename="), node->human_nodename);
+    if (node->other_port)
+        pen = put_pair(pen, node->other_is_tls ? ",tls-port=" : ",tcp-port=", node->other_port);
+    return pen;
 }
 
 static void write_moves(struct buffer *out, const struct nodes_text_node *node) {
+    buffer_reserve(out, node->move_count * MOVE_MAX);
+    char *pen = out->data + out->size;
     for (size_t i = 0; i < node->move_count; i++) {
-        write_pair(out, " [", node->moves[i].slot);
-        write_text(out, node->moves[i].importing ? "-<-" : "->-", node->moves[i].id);
-        buffer_append_byte(out, ']');
+        pen = put_pair(pen, " [", node->moves[i].slot);
+        pen = put_id(put_text(pen, node->moves[i].importing ? "-<-" : "->-"), node->moves[i].id);
+        *pen++ = ']';
     }
+    out->size = (size_t)(pen - out->data);
 }
 
-// A thousand lines are written at each save of a large cluster: no printf here.
-void nodes_text_write(struct buffer *out, const struct nodes_text_node *node, enum nodes_text_style style) {
-    buffer_append_string(out, node->id);
-    write_address(out, node, style);
-    buffer_append_byte(out, ' ');
-    write_flags(out, node->flags);
-    write_text(out, " ", node->primary[0] ? node->primary : "-");
-    write_pair(out, " ", node->ping_sent);
-    write_pair(out, " ", node->pong_received);
-    write_pair(out, " ", node->config_epoch);
-    buffer_append_string(out, node->link_up ? " connected" : " disconnected");
+static void write_ranges(struct buffer *out, const struct nodes_text_node *node) {
+    buffer_reserve(out, node->range_count * RANGE_MAX + NUMBER_ROOM);
+    char *pen = out->data + out->size;
     for (size_t i = 0; i < node->range_count; i++) {
-        write_pair(out, " ", node->ranges[i].first);
-        if (node->ranges[i].last != node->ranges[i].first) write_pair(out, "-", node->ranges[i].last);
+        pen = put_pair(pen, " ", node->ranges[i].first);
+        if (node->ranges[i].last != node->ranges[i].first) pen = put_pair(pen, "-", node->ranges[i].last);
     }
-    write_moves(out, node);
+    out->size = (size_t)(pen - out->data);
+}
+
+void nodes_text_write(struct buffer *out, const struct nodes_text_node *node, enum nodes_text_style style) {
+    buffer_reserve(out, PART_MAX);
+    char *pen = put_id(out->data + out->size, node->id);
+    pen = put_address(pen, node, style);
+    *pen++ = ' ';
+    pen = put_flags(pen, node->flags);
+    *pen++ = ' ';
+    pen = node->primary[0] ? put_id(pen, node->primary) : put_text(pen, "-");
+    pen = put_pair(pen, " ", node->ping_sent);
+    pen = put_pair(pen, " ", node->pong_received);
+    pen = put_pair(pen, " ", node->config_epoch);
+    pen = put_text(pen, node->link_up ? " connected" : " disconnected");
+    out->size = (size_t)(pen - out->data);
+    if (node->range_count) write_ranges(out, node);
+    if (node->move_count) write_moves(out, node);
     buffer_append_byte(out, '\n');
 }
 
 void nodes_text_write_vars(struct buffer *out, uint64_t current_epoch, uint64_t last_vote_epoch) {
-    write_pair(out, "vars currentEpoch ", current_epoch);
-    write_pair(out, " lastVoteEpoch ", last_vote_epoch);
-    buffer_append_byte(out, '\n');
+    buffer_reserve(out, PART_MAX);
+    char *pen = put_pair(out->data + out->size, "vars currentEpoch ", current_epoch);
+    pen = put_pair(pen, " lastVoteEpoch ", last_vote_epoch);
+    *pen++ = '\n';
+    out->size = (size_t)(pen - out->data);
 }
