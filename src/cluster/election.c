@@ -59,8 +59,10 @@ void follow(struct cluster *cluster, struct peer *primary) {
 void election_win(struct cluster *cluster) {
     struct peer *myself = cluster->myself, *old = peer_shard_head(cluster, myself);
     peer_make_primary(cluster, myself);
+    // What the old primary had given up already belongs to somebody else, of whom we have not heard yet.
     for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++)
-        if (old && cluster->owner[slot] == old->index) slot_give(cluster, slot, myself);
+        if (old && cluster->owner[slot] == old->index)
+            slot_give(cluster, slot, bitset_test(cluster->not_claimed, slot) ? NULL : myself);
     memset(&cluster->election, 0, sizeof(cluster->election));
     manual_stop(cluster);
     // A vote is the shard's, and in this epoch it was our own: the old primary may have given it to us, and

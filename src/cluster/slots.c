@@ -106,6 +106,12 @@ const uint8_t *slots_bitmap(struct cluster *cluster, const struct peer *peer) {
     return cluster->claims;
 }
 
+void slots_claimed(struct cluster *cluster, const struct peer *peer, uint8_t *slots) {
+    memcpy(slots, slots_bitmap(cluster, peer), PACKET_SLOTS_SIZE);
+    for (unsigned byte = 0; byte < PACKET_SLOTS_SIZE; byte++)
+        slots[byte] = (uint8_t)(slots[byte] & ~cluster->not_claimed[byte]);
+}
+
 struct losses {
     uint32_t claimed; // by the sender
     uint32_t ours;    // of those, what our primary or we have lost
@@ -193,7 +199,9 @@ static void defend(struct cluster *cluster) {
 void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_epoch, const uint8_t *slots) {
     struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
     if (sender == myself) return;
+    sender->claims_epoch = config_epoch;
     struct losses losses = {0, 0, 0, {0}, false};
+    bool fell_silent = false;
     uint8_t own[PACKET_SLOTS_SIZE]; // before the claims change it
     memcpy(own, slots_bitmap(cluster, sender), sizeof(own));
     for (unsigned byte = 0; byte < PACKET_SLOTS_SIZE; byte += sizeof(uint64_t)) {
@@ -201,10 +209,13 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
                  silent = bits_at(cluster->not_claimed, byte);
         losses.claimed += (uint32_t)__builtin_popcountll(claimed);
         // It does not claim what we think is its: leave it there until somebody else claims it.
+        uint64_t before = silent;
         silent = (silent & ~(owned & claimed)) | (owned & ~claimed);
+        fell_silent |= silent != before;
         memcpy(cluster->not_claimed + byte, &silent, sizeof(silent));
         if (claimed & ~owned) learn_claims(cluster, byte * 8, slots, sender, config_epoch, head, &losses);
     }
+    if (fell_silent) sender->slots_changed = ++cluster->slots_version; // what we say of it changes
     if (cluster->taken && settle_taken(cluster, sender, config_epoch, slots)) losses.defended = true;
     if (losses.defended) defend(cluster);
     // Cluster spec, "How hash slots configuration propagates": a primary whose last slot was taken becomes a
@@ -219,6 +230,12 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
     follow(cluster, sender);
 }
 
+// Do we know what the peer claims with its present epoch? Not if we have only heard of the epoch, or read in
+// our file what it had when that was written: it may have won an epoch since for other slots than these.
+static bool claims_known(const struct cluster *cluster, const struct peer *owner) {
+    return owner == cluster->myself || owner->claims_epoch == owner->config_epoch;
+}
+
 struct peer *slots_newer_owner(struct cluster *cluster, const struct peer *claimer, uint64_t config_epoch,
                                const uint8_t *slots) {
     for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++) {
@@ -229,7 +246,7 @@ struct peer *slots_newer_owner(struct cluster *cluster, const struct peer *claim
         if (!bitset_test(slots, slot)) continue;
         struct peer *owner = slot_owner(cluster, slot);
         if (owner && owner != claimer && !bitset_test(cluster->not_claimed, slot) &&
-            owner->config_epoch > config_epoch)
+            owner->config_epoch > config_epoch && claims_known(cluster, owner))
             return owner;
     }
     return NULL;

@@ -29,6 +29,10 @@ void slots_forget_moves(struct cluster *cluster, uint16_t index);
 // The bitmap (PACKET_SLOTS_SIZE bytes) of what the peer owns; valid until the next call or change.
 const uint8_t *slots_bitmap(struct cluster *cluster, const struct peer *peer);
 
+// The same without those that it does not claim itself any more, for they may have another owner of whom we
+// have not heard yet: what may be said of somebody else.
+void slots_claimed(struct cluster *cluster, const struct peer *peer, uint8_t *slots);
+
 // `sender`, a primary, claims `slots` with its epoch: takes over what is right, and turns us into its replica
 // where we or our primary have lost our last slot to it.
 void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_epoch, const uint8_t *slots);

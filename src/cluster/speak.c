@@ -22,7 +22,7 @@ static void describe(struct cluster *cluster, struct spoken *spoken) {
     spoken->config_epoch = head ? head->config_epoch : myself->config_epoch;
     const struct peer *owner = head ? head : myself;
     if (spoken->slots_of == owner->index && spoken->slots_version > owner->slots_changed) return;
-    memcpy(spoken->slots, slots_bitmap(cluster, owner), PACKET_SLOTS_SIZE);
+    slots_claimed(cluster, owner, spoken->slots);
     spoken->slots_of = owner->index;
     spoken->slots_version = cluster->slots_version + 1;
 }
@@ -277,6 +277,7 @@ void speak_fail(struct cluster *cluster, const struct peer *failed) {
 void speak_update(struct cluster *cluster, struct cluster_link link, const struct peer *owner) {
     struct packet packet;
     struct packet_update update;
+    uint8_t claimed[PACKET_SLOTS_SIZE];
     const struct spoken *spoken = &cluster->spoken;
     bool myself = owner == cluster->myself;
     // Of ourselves we say what is saved; when that is not newer, the claimer will be told with its next ping.
@@ -285,7 +286,8 @@ void speak_update(struct cluster *cluster, struct cluster_link link, const struc
     struct cluster_message *message = compose(cluster, &packet, PACKET_UPDATE_SIZE);
     update.config_epoch = myself ? spoken->config_epoch : owner->config_epoch;
     memcpy(update.id, owner->id, CLUSTER_ID_SIZE);
-    update.slots = myself ? spoken->slots : slots_bitmap(cluster, owner);
+    slots_claimed(cluster, owner, claimed);
+    update.slots = myself ? spoken->slots : claimed;
     packet_update_write(message->data + PACKET_HEADER_SIZE, &update);
     action_send(cluster, link, message, false);
 }

@@ -85,6 +85,7 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint32_t inbound;
     uint16_t port, other_port, bus_port;
 
+    uint64_t claims_epoch;   // the config epoch with which we last heard it claim slots, in this life of ours
     uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...
     uint64_t claims_version; // ... when slots_version was this
     uint64_t slots_changed;  // slots_version when its slots or its role last changed

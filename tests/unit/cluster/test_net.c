@@ -659,6 +659,59 @@ static void a_winner_has_voted_for_itself(void **state) {
     assert_true(net.nodes[5].became_primary == 0 || me(5).config_epoch != me(4).config_epoch);
 }
 
+// n0 loses all it had to n3, stands up in n1's place with a newer epoch, and n2 never heard of n3. What n2
+// thinks n0's, and finds so in its file after a restart, n0 does not claim: n2 must not tell n3 so.
+static void nobody_is_told_what_the_owner_does_not_claim(void **state) {
+    char text[80];
+    cut(3, 2, true);
+    ordered(3, "FAILOVER TAKEOVER");
+    net.cut[0][2] = true; // nor that n0 was a replica meanwhile
+    run(200);
+    assert_true(net.nodes[0].replica);
+    snprintf(text, sizeof(text), "REPLICATE %s", me(1).id);
+    ordered(0, text);
+    run(100);
+    cut(0, 3, true);
+    ordered(0, "FAILOVER TAKEOVER");
+    net.cut[0][2] = false;
+    run(600);
+    assert_int_equal(seen(2, 0).config_epoch, me(0).config_epoch);
+    cut(0, 2, true);
+    kill_node(2);
+    start(2);
+    assert_int_equal(owner_port(2, 100), PORT);
+    cut(3, 2, false);
+    run(300);
+    assert_int_equal(owner_port(3, 100), PORT + 3);
+    cut(0, 2, false);
+    cut(0, 3, false);
+    run(3000);
+    for (unsigned i = 0; i < net.count; i++) {
+        assert_int_equal(owner_port(i, 100), PORT + 3);
+        assert_int_equal(owner_port(i, 6000), PORT);
+    }
+}
+
+// The same for a replica: it does not take with its primary's place what that has given away, to whomever it
+// was.
+static void a_replica_does_not_take_what_its_primary_gave_away(void **state) {
+    open_slot();
+    ordered(0, "BUMPEPOCH");
+    run(300);
+    isolate(1, true);
+    close_slot(0); // n0 knows no epoch of n1's to tell n3 of
+    run(600);
+    assert_int_equal(owner_port(3, 100), PORT);
+    ordered(3, "FAILOVER TAKEOVER");
+    assert_int_equal(owner_port(3, 99), PORT + 3);
+    assert_int_equal(owner_port(3, 100), 0);
+    isolate(1, false);
+    close_slot(1);
+    run(2000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 1);
+}
+
 // n3 becomes the fourth primary, with slot 100.
 static void make_fourth_primary(void) {
     char text[80];
@@ -813,6 +866,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_imported_is_kept_when_the_source_was_told_first, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_was_imported_may_move_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_replica_does_not_take_what_its_primary_gave_away, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_told_what_the_owner_does_not_claim, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_winner_has_voted_for_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_quorum_is_that_of_the_voters_who_were_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_takeover_has_the_newest_epoch_after_a_restart, set_up, tear_down),
