@@ -36,12 +36,14 @@ static struct bytes read_stdin(void) {
 }
 
 static struct bytes read_quoted(const char *text) {
-    struct words words = WORDS_EMPTY; // lives as long as the process
+    struct words words = WORDS_EMPTY;
     if (!words_split(bytes_from_string(text), &words) || words.count != 1) {
         printf("Invalid quoted string\n"); // on standard output, as redis-cli says it
         exit(1);
     }
-    return words.items[0];
+    struct bytes word = words.items[0]; // its bytes live as long as the process
+    mem_free(words.items);
+    return word;
 }
 
 // The command that the command line gives; *count of its words are returned on the heap.
@@ -67,12 +69,12 @@ static struct bytes *take_command(const struct options *options, size_t *count) 
 }
 
 static int run_command(const struct options *options) {
+    static struct bytes *command; // lives as long as the process, as do its words
     size_t count;
-    struct bytes *command = take_command(options, &count);
+    command = take_command(options, &count);
     struct client *client = client_create(options, false);
     bool good = client_connect(client) && client_execute(client, command, count, options->repeat);
     client_destroy(client);
-    mem_free(command);
     return good ? 0 : 1;
 }
 
@@ -91,7 +93,7 @@ static int run_interactive(const struct options *options) {
 }
 
 int main(int argc, char **argv) {
-    struct options options;
+    static struct options options; // what they name lives as long as the process
     static char password[PASSWORD_ROOM];
     signal(SIGPIPE, SIG_IGN);
     options_parse(&options, argc, argv);
