@@ -53,29 +53,29 @@ struct replication {
     uint64_t poll_until_us;  // a manual failover is under way: look at the offset often
 };
 
+// What every step looks at comes first.
 struct node {
     struct sim *sim;
-    uint32_t index;
-    char id[CLUSTER_ID_SIZE + 1]; // empty until its first start
     struct cluster *core;
-    struct cluster_config config;
+    uint32_t index;
+    uint32_t lives; // how often it was started
     struct node_clock clock;
-    struct disk disk;
-    struct buffer first_file; // BROKEN_RESTORES_OLD_FILE
-    uint32_t lives;           // how often it was started
+    uint64_t tick_us; // when the next tick is planned, 0 = none
     struct links outgoing;
     struct links inbound;
     uint64_t saved; // number of the last save that completed
     struct held_send *first_held, *last_held;
-    struct pending_order *orders;
-    uint32_t order_count;
-    uint64_t tick_us;       // when the next tick is planned, 0 = none
+    struct replication replication;
     bool is_primary;        // as the core said last
     bool asked_kindly;      // the last FAILOVER order was without FORCE or TAKEOVER
-    uint32_t asked_in_life; // of the primary
     bool taken_over;        // the last promotion was a TAKEOVER
-    uint64_t owners_version;
-    struct replication replication;
+    uint32_t asked_in_life; // of the primary
+    uint32_t order_count;
+    struct pending_order *orders;
+    char id[CLUSTER_ID_SIZE + 1]; // empty until its first start
+    struct disk disk;
+    struct buffer first_file; // BROKEN_RESTORES_OLD_FILE
+    struct cluster_config config;
     uint8_t keys[CLUSTER_SLOTS / 8]; // the slots that have keys here
 };
 

@@ -50,9 +50,15 @@ static uint32_t report_place(const struct cluster *cluster, const struct peer *p
     return low;
 }
 
-static bool has_report(const struct cluster *cluster, const struct peer *peer, uint32_t place,
-                       uint16_t reporter) {
-    return place < peer->report_count && cluster->reports[peer->index][place].reporter == reporter;
+static bool accuses(const struct cluster *cluster, uint16_t reporter, const struct peer *peer) {
+    const uint64_t *accused = cluster->accused[reporter].set;
+    return accused && peer_set_has(accused, peer->index);
+}
+
+static void set_accused(struct cluster *cluster, uint16_t reporter, const struct peer *peer, bool accused) {
+    uint64_t **set = &cluster->accused[reporter].set;
+    if (*set == NULL) *set = mem_calloc(cluster->peers_capacity / PEER_WORD, sizeof(**set));
+    peer_set_put(*set, peer->index, accused);
 }
 
 // Room is made in powers of two, from REPORTS_FIRST on.
@@ -64,16 +70,19 @@ static void insert_report(struct cluster *cluster, struct peer *peer, uint32_t p
         *reports = mem_realloc(*reports, (size_t)count * 2 * sizeof(**reports));
     memmove(*reports + place + 1, *reports + place, (count - place) * sizeof(**reports));
     (*reports)[place].reporter = reporter;
+    set_accused(cluster, reporter, peer, true);
 }
 
-static void remove_report(struct cluster *cluster, struct peer *peer, uint32_t place) {
+static void remove_report(struct cluster *cluster, struct peer *peer, uint16_t reporter) {
+    uint32_t place = report_place(cluster, peer, reporter);
     struct report *report = cluster->reports[peer->index] + place;
     memmove(report, report + 1, (--peer->report_count - place) * sizeof(*report));
+    set_accused(cluster, reporter, peer, false);
 }
 
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter) {
     uint32_t place = report_place(cluster, peer, reporter->index);
-    if (!has_report(cluster, peer, place, reporter->index)) {
+    if (!accuses(cluster, reporter->index, peer)) {
         insert_report(cluster, peer, place, reporter->index);
         action_note(cluster, LOG_VERBOSE, "Node %.40s reported node %.40s as not reachable.", reporter->id,
                     peer->id);
@@ -82,16 +91,16 @@ void failure_report(struct cluster *cluster, struct peer *peer, const struct pee
     consider(cluster, peer);
 }
 
-void failure_forget_report(struct cluster *cluster, struct peer *peer, uint16_t reporter) {
-    uint32_t place = report_place(cluster, peer, reporter);
-    if (has_report(cluster, peer, place, reporter)) remove_report(cluster, peer, place);
+void failure_forget(struct cluster *cluster, struct peer *peer) {
+    PEERS_EACH(cluster, other) {
+        if (accuses(cluster, peer->index, other)) remove_report(cluster, other, peer->index);
+        if (accuses(cluster, other->index, peer)) remove_report(cluster, peer, other->index);
+    }
 }
 
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter) {
-    if (peer->report_count == 0) return;
-    uint32_t place = report_place(cluster, peer, reporter->index);
-    if (!has_report(cluster, peer, place, reporter->index)) return;
-    remove_report(cluster, peer, place);
+    if (!accuses(cluster, reporter->index, peer)) return;
+    remove_report(cluster, peer, reporter->index);
     action_note(cluster, LOG_VERBOSE, "Node %.40s reported node %.40s is back online.", reporter->id,
                 peer->id);
 }
@@ -102,7 +111,10 @@ uint32_t failure_count(struct cluster *cluster, struct peer *peer) {
     struct report *reports = cluster->reports[peer->index];
     uint32_t count = 0, kept = 0;
     for (uint32_t i = 0; i < peer->report_count; i++) {
-        if (elapsed(cluster, reports[i].time) > validity) continue;
+        if (elapsed(cluster, reports[i].time) > validity) {
+            set_accused(cluster, reports[i].reporter, peer, false);
+            continue;
+        }
         if (peer_votes(cluster->peers[reports[i].reporter])) count++;
         reports[kept++] = reports[i];
     }

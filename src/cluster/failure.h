@@ -11,8 +11,8 @@ void failure_suspect(struct cluster *cluster, struct peer *peer);
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 
-// The reporter is forgotten: it says nothing any more.
-void failure_forget_report(struct cluster *cluster, struct peer *peer, uint16_t reporter);
+// The peer is forgotten: it says nothing any more, and nothing is said of it.
+void failure_forget(struct cluster *cluster, struct peer *peer);
 
 // Reports that are still valid.
 uint32_t failure_count(struct cluster *cluster, struct peer *peer);

@@ -67,18 +67,28 @@ void peer_random_id(struct cluster *cluster, char *id) {
         id[i] = "0123456789abcdef"[prng_below(&cluster->prng, 16)];
 }
 
+static uint64_t *grow_set(uint64_t *set, uint32_t old, uint32_t capacity) {
+    set = mem_realloc(set, capacity / PEER_WORD * sizeof(*set));
+    memset(set + old / PEER_WORD, 0, (capacity - old) / PEER_WORD * sizeof(*set));
+    return set;
+}
+
 static void grow(struct cluster *cluster) {
     uint32_t old = cluster->peers_capacity, capacity = old ? old * 2 : PEER_WORD;
     cluster->peers = mem_realloc(cluster->peers, capacity * sizeof(*cluster->peers));
     cluster->reports = mem_realloc(cluster->reports, capacity * sizeof(*cluster->reports));
+    cluster->accused = mem_realloc(cluster->accused, capacity * sizeof(*cluster->accused));
+    for (uint32_t i = 0; i < capacity; i++) {
+        if (i >= old) cluster->accused[i].set = NULL;
+        if (cluster->accused[i].set)
+            cluster->accused[i].set = grow_set(cluster->accused[i].set, old, capacity);
+    }
     cluster->blocks = mem_realloc(cluster->blocks, capacity / PEER_WORD * sizeof(*cluster->blocks));
     for (uint32_t block = old / PEER_WORD; block < capacity / PEER_WORD; block++)
         cluster->blocks[block] = NULL;
     cluster->look_at = mem_realloc(cluster->look_at, capacity * sizeof(*cluster->look_at));
-    cluster->linkless = mem_realloc(cluster->linkless, capacity / PEER_WORD * sizeof(uint64_t));
-    cluster->suspects = mem_realloc(cluster->suspects, capacity / PEER_WORD * sizeof(uint64_t));
-    memset(cluster->linkless + old / PEER_WORD, 0, (capacity - old) / PEER_WORD * sizeof(uint64_t));
-    memset(cluster->suspects + old / PEER_WORD, 0, (capacity - old) / PEER_WORD * sizeof(uint64_t));
+    cluster->linkless = grow_set(cluster->linkless, old, capacity);
+    cluster->suspects = grow_set(cluster->suspects, old, capacity);
     cluster->peers_capacity = capacity;
 }
 
@@ -96,14 +106,9 @@ void peers_look_again(struct cluster *cluster) {
     memset(cluster->look_at, 0, cluster->peers_end * sizeof(*cluster->look_at));
 }
 
-static void set_member(uint64_t *set, uint32_t index, bool member) {
-    uint64_t bit = (uint64_t)1 << index % PEER_WORD;
-    set[index / PEER_WORD] = member ? set[index / PEER_WORD] | bit : set[index / PEER_WORD] & ~bit;
-}
-
 void peer_set_link(struct cluster *cluster, struct peer *peer, enum link_state link) {
     peer->link = (uint8_t)link;
-    set_member(cluster->linkless, peer->index, link == LINK_NONE);
+    peer_set_put(cluster->linkless, peer->index, link == LINK_NONE);
     peer_look_again(cluster, peer);
 }
 
@@ -111,7 +116,7 @@ void peer_set_suspect(struct cluster *cluster, struct peer *peer, bool suspect) 
     if (suspect && !peer_is(peer, CLUSTER_NODE_PFAIL)) cluster->suspect_count++;
     if (!suspect && peer_is(peer, CLUSTER_NODE_PFAIL)) cluster->suspect_count--;
     peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_PFAIL) | (suspect ? CLUSTER_NODE_PFAIL : 0));
-    set_member(cluster->suspects, peer->index, suspect);
+    peer_set_put(cluster->suspects, peer->index, suspect);
     peer_look_again(cluster, peer);
 }
 
@@ -147,6 +152,8 @@ static void peer_free(struct cluster *cluster, struct peer *peer) {
     name_take(cluster, peer);
     directory_drop_address(cluster->directory, peer->address);
     mem_free(cluster->reports[peer->index]);
+    mem_free(cluster->accused[peer->index].set);
+    cluster->accused[peer->index].set = NULL;
     mem_free(peer->hostname);
     mem_free(peer->human_nodename);
 }
@@ -155,16 +162,16 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     action_disconnect(cluster, peer);
     slots_abandon(cluster, peer);
     slots_forget_moves(cluster, peer->index);
+    failure_forget(cluster, peer);
     PEERS_EACH(cluster, other) {
         if (other->primary == peer->index) other->primary = NO_PEER;
-        failure_forget_report(cluster, other, peer->index);
     }
     if (cluster->election.primary == peer->index)
         cluster->election.primary = NO_PEER, cluster->election.at = 0;
     // It may not know that it was forgotten: a pause that it asked for lasts its time.
     if (cluster->manual.replica == peer->index) cluster->manual.replica = NO_PEER;
     peer_set_suspect(cluster, peer, false);
-    set_member(cluster->linkless, peer->index, false);
+    peer_set_put(cluster->linkless, peer->index, false);
     cluster->peers[peer->index] = NULL;
     cluster->peers_count--;
     cluster->slots_version++;
@@ -178,6 +185,7 @@ void peers_free(struct cluster *cluster) {
         mem_free(cluster->blocks[block]);
     mem_free(cluster->blocks);
     mem_free(cluster->reports);
+    mem_free(cluster->accused);
     mem_free(cluster->peers);
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);

@@ -23,6 +23,15 @@ struct peer *peer_find(const struct cluster *cluster, const char *id);
 enum { PEERS_FIND_MAX = 64 };
 void peers_find(const struct cluster *cluster, uint32_t count, const char *const *ids, struct peer **found);
 
+// Is, or becomes, a member of a set of peers.
+static inline bool peer_set_has(const uint64_t *set, uint32_t index) {
+    return set[index / PEER_WORD] >> index % PEER_WORD & 1;
+}
+static inline void peer_set_put(uint64_t *set, uint32_t index, bool member) {
+    uint64_t bit = (uint64_t)1 << index % PEER_WORD;
+    set[index / PEER_WORD] = member ? set[index / PEER_WORD] | bit : set[index / PEER_WORD] & ~bit;
+}
+
 // Its ip or its ports are others now.
 void peer_address_changed(struct cluster *cluster, struct peer *peer);
 

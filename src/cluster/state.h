@@ -54,6 +54,12 @@ struct report {
     uint16_t reporter;
 };
 
+// Those whom a peer says to fail: a set of indices. What gossip says is mostly that somebody is well, and
+// this tells at once that nothing else was said before. NULL: nobody.
+struct accusations {
+    uint64_t *set;
+};
+
 // Laid out by lines of 64 bytes: gossip, read and written, is most of what the nodes of a large cluster do,
 // and most of that is waiting for memory. What gossip is about is in the first line and in the directory.
 struct __attribute__((aligned(CACHE_LINE))) peer {
@@ -115,10 +121,10 @@ struct spoken {
     uint64_t current_epoch, config_epoch;
     uint16_t flags;
     char primary[CLUSTER_ID_SIZE];
-    uint8_t slots[PACKET_SLOTS_SIZE];
+    uint16_t slots_of;
     uint64_t slots_version; // `slots` are those of peer `slots_of` at this slots_version of the cluster, plus
                             // one; 0: of nobody
-    uint16_t slots_of;
+    uint8_t slots[PACKET_SLOTS_SIZE];
 };
 
 // As a replica of a failed primary.
@@ -158,30 +164,71 @@ enum todo {
     TODO_CLOCK = 512,    // time has passed: the state may follow what was counted before
 };
 
+// What every step looks at comes first and lies together, what is large comes last.
 struct cluster {
-    struct cluster_config config;
-    struct prng prng;
     uint64_t now;
     uint64_t unix_ahead; // unix_now - now, modulo 2^64
-    uint64_t started, awake_since, last_step;
-    uint32_t link_cursor; // the peer for whom a link was made last
+    uint64_t last_step, awake_since;
     uint64_t next_tick, next_random_ping, next_suspicion;
+    uint32_t todo;
+    uint32_t gossip_mark;
 
+    struct cluster_actions actions;
+    size_t actions_capacity;
+    struct peer *myself;
     struct peer **peers;  // by index; NULL where there is none
     struct peer **blocks; // where they lie: PEER_WORD in a block, by index
     uint32_t peers_capacity, peers_end, peers_count;
-    struct report **reports; // by index: who says that the peer fails, by ascending reporter
+    uint32_t by_name_size;
+    uint16_t *by_name; // number of the name in the directory -> index of the peer, or NO_PEER
+    struct directory *directory;
+    struct report **reports;     // by index: who says that the peer fails, by ascending reporter
+    struct accusations *accused; // by index: whom the peer says to fail
+    struct message_pool *pool;
+    struct prng prng;
+
     // By index, so that a tick need not look at all peers; see peers.h.
     uint64_t *look_at;  // when a tick must look at the peer; 0: the next one
     uint64_t *linkless; // set of peers: no link
     uint64_t *suspects; // set of peers: PFAIL
     uint32_t suspect_count;
+    uint32_t link_cursor;     // the peer for whom a link was made last
     uint64_t looked_interval; // look_at was computed with this interval of pings
-    struct directory *directory;
-    uint16_t *by_name; // number of the name in the directory -> index of the peer, or NO_PEER
-    uint32_t by_name_size;
+
+    uint64_t current_epoch, last_vote_epoch;
+    uint64_t save_number, saved_number, promise_number;
+    uint64_t save_again; // when a failed save is tried again
+    uint64_t next_save;  // when a plain save is due
+    uint64_t next_spoken_save;
+    bool next_spoken_announced; // and then everybody hears it at once
+    bool save_failed;
+    bool ok;
+    bool coverage_only;
+    bool covered, majority; // as last counted
+    bool writes_paused;
+    bool primary_link_up, ever_synchronised;
+    bool told_replica;
+    uint16_t told_primary; // what the driver was told to replicate from
+    uint16_t told_port;
+    char told_ip[CLUSTER_IP_SIZE];
+    uint64_t data_age, data_age_time;
+    uint64_t circle_time; // since when our primary calls itself our replica
+    uint64_t minority_time;
+    struct election election;
+    struct manual_failover manual;
+    uint64_t slots_version;                 // grows with every change of an owner or a role
+    uint64_t routes_version;                // grows with every PUBLISH_ROUTES
+    uint32_t size, assigned, moving, taken; // `taken`: entries of taken_from
+    uint64_t claims_version;                // of `claims`
+    uint16_t claims_of;
     uint16_t generation;
-    struct peer *myself;
+    uint32_t forgotten_count;
+    struct cluster_config config;
+    uint64_t started;
+    uint64_t sent[CLUSTER_MESSAGE_KINDS], received[CLUSTER_MESSAGE_KINDS];
+    struct buffer text;        // of notes and outcomes, addressed by offset until the step ends
+    struct spoken spoken;      // what heartbeats say
+    struct spoken next_spoken; // what they will say once save `next_spoken_save` (0: none) is done
 
     uint16_t owner[CLUSTER_SLOTS];
     uint16_t migrating[CLUSTER_SLOTS];
@@ -189,51 +236,9 @@ struct cluster {
     uint16_t taken_from[CLUSTER_SLOTS]; // whom we took the slot from as the administrator ordered, until it
                                         // was heard to let go; NO_PEER otherwise
     uint8_t not_claimed[PACKET_SLOTS_SIZE]; // the owner itself does not claim the slot any more
-    uint64_t slots_version;                 // grows with every change of an owner or a role
-    uint64_t routes_version;                // grows with every PUBLISH_ROUTES
-    uint32_t size, assigned, moving, taken; // `taken`: entries of taken_from
-    uint8_t claims[PACKET_SLOTS_SIZE];      // bitmap of the slots of ...
-    uint16_t claims_of;                     // ... this peer ...
-    uint64_t claims_version;                // ... as of this version
-
-    uint64_t current_epoch, last_vote_epoch;
-    bool ok;
-    bool coverage_only;
-    bool covered, majority; // as last counted
-    uint64_t minority_time;
-    uint32_t todo;
-
-    uint64_t save_number, saved_number, promise_number;
-    bool save_failed;
-    uint64_t save_again;       // when a failed save is tried again
-    uint64_t next_save;        // when a plain save is due
-    struct spoken spoken;      // what heartbeats say
-    struct spoken next_spoken; // what they will say once save `next_spoken_save` (0: none) is done
-    uint64_t next_spoken_save;
-    bool next_spoken_announced; // and then everybody hears it at once
-
-    bool writes_paused;
-    bool primary_link_up, ever_synchronised;
-    uint64_t data_age, data_age_time;
-    uint16_t told_primary; // what the driver was told to replicate from
-    char told_ip[CLUSTER_IP_SIZE];
-    uint16_t told_port;
-    bool told_replica;
-    uint64_t circle_time; // since when our primary calls itself our replica
-    struct election election;
-    struct manual_failover manual;
-
+    uint8_t claims[PACKET_SLOTS_SIZE];      // bitmap of the slots of peer `claims_of` as of claims_version
+    struct forgotten forget_news;           // whom we tell others to forget, until ...
     struct forgotten forgotten[BLACKLIST_MAX];
-    uint32_t forgotten_count;
-    struct forgotten forget_news; // whom we tell others to forget, until ...
-
-    uint64_t sent[CLUSTER_MESSAGE_KINDS], received[CLUSTER_MESSAGE_KINDS];
-    uint32_t gossip_mark;
-    struct message_pool *pool;
-
-    struct cluster_actions actions;
-    size_t actions_capacity;
-    struct buffer text; // of notes and outcomes, addressed by offset until the step ends
 };
 
 // Walks all peers. Peers may be created and deleted inside; `break` does not leave the walk, `return` does.
