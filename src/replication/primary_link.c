@@ -26,9 +26,11 @@ enum {
     WAVE_MAX = 32,       // commands of the stream that are looked ahead at once
     RETRY_MS = 100,      // pause before the next try to connect; grows
     RETRY_MAX_MS = 1000,
+    REFUSED_RETRY_MS = 5000, // what it sent can't be kept here: a full synchronisation costs it too much to ask at once
     ACKNOWLEDGE_MS = 1000,
     EOF_MARK_SIZE = 40,
     READS_A_TURN = 16,   // after so many, the worker's other business has its turn
+    COMMAND_SHOWN_MAX = 128,
 };
 
 enum link_state {
@@ -377,6 +379,7 @@ static void loaded(void *argument) {
         link.source.ready(&link.source, POLLER_READ);
     } else {
         if (!message->loaded.ok) log_write(LOG_WARNING, "Failed loading the PRIMARY's snapshot: %s", message->loaded.error);
+        if (ours) link.retry_pause_ms = REFUSED_RETRY_MS;
         file_remove(link.file_path);
         if (ours) retry_later();
     }
@@ -515,10 +518,38 @@ static bool parse_wave(unsigned *filled, bool *more) {
     return true;
 }
 
+// Messages come with the stream, too; a copy of the data does not need them.
+static bool is_message(struct bytes name) {
+    return bytes_is(name, "publish") || bytes_is(name, "spublish");
+}
+
+// A command that did well at the primary failed here: it is one that this server does not have, or a value. From now on
+// the data here would be another, and nobody would notice. So we claim to know nothing of it, and stand for no election,
+// until a snapshot is loaded again.
+static void give_up_history(struct bytes name) {
+    struct dispatcher *dispatcher = replication.dispatcher;
+    unsigned generation = link.generation;
+    log_write(LOG_WARNING, "== CRITICAL == The PRIMARY's command '%.*s' can't be applied by this server: the link is given up, "
+                           "a full synchronization is needed", name.size > COMMAND_SHOWN_MAX ? COMMAND_SHOWN_MAX : (int)name.size, name.data);
+    link.retry_pause_ms = REFUSED_RETRY_MS;
+    link.applying = true; // another's role change may come first: what was shown above must stay
+    dispatch_begin_exclusive(dispatcher);
+    if (link.generation == generation) {
+        replicas_break_all(); // they know no more than we do
+        replicas_forget_snapshot();
+        journal_activate(replication.journal, 0);
+        journal_deactivate(replication.journal);
+        atomic_store(&link.ever_synchronised, false);
+    }
+    dispatch_end_exclusive(dispatcher);
+    link.applying = false;
+}
+
 static bool apply(void) {
     struct dispatcher *dispatcher = replication.dispatcher;
     bool more = true, acknowledge = false;
     unsigned generation = link.generation;
+    const uint64_t *errors = &dispatch_counters(dispatcher->worker)->errors; // of this thread's own
     while (more) {
         unsigned filled;
         if (!parse_wave(&filled, &more)) return false;
@@ -529,14 +560,18 @@ static bool apply(void) {
         dispatcher->ticks = ticks_now();
         for (unsigned i = 0; i < filled; i++) {
             acknowledge |= is_request_for_acknowledgement(&link.wave[i].parsed);
+            uint64_t errors_before = *errors;
+            struct bytes name = link.wave[i].parsed.argv[0];
             link.applying = true;
             dispatch(dispatcher, &link.session, &link.wave[i]);
             link.applying = false;
+            bool failed = *errors != errors_before && !is_message(name) && link.generation == generation;
+            if (failed) give_up_history(name);
             if (link.generation != generation) {
                 forget_stream(); // the role changed meanwhile
                 return true;
             }
-            if (link.session.closing) return false; // CLIENT KILL: what was not applied comes again
+            if (failed || link.session.closing) return false; // CLIENT KILL: what was not applied comes again
         }
         link.session.output.size = 0;
     }
