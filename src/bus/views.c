@@ -39,8 +39,10 @@ static void reply_slots_node(struct reply *reply, const struct cluster_view_node
     }
 }
 
+// A replica without an offset has no data yet: clients are not sent to it.
 static bool serves_reads(const struct cluster_view_node *node, uint16_t primary) {
-    return node->primary_index == primary && node->flags & CLUSTER_NODE_REPLICA && !(node->flags & CLUSTER_NODE_FAIL);
+    return node->primary_index == primary && node->flags & CLUSTER_NODE_REPLICA && !(node->flags & CLUSTER_NODE_FAIL) &&
+           node->replication_offset != 0;
 }
 
 static void reply_slot_range(struct reply *reply, unsigned first, unsigned last, uint16_t owner) {

@@ -51,16 +51,21 @@ enum dump_verdict dump_verify(struct bytes payload) {
     return memcmp(footer + VERSION_SIZE, checksum, sizeof checksum) == 0 ? DUMP_OK : DUMP_BAD_CHECKSUM;
 }
 
+static enum dump_verdict verdict_of_fault(enum codec_status status, unsigned type) {
+    if (status == CODEC_NO_MEMORY) return DUMP_NO_MEMORY;
+    return status == CODEC_UNSUPPORTED && type < RDB_TYPES ? DUMP_UNSUPPORTED : DUMP_BAD_FORMAT;
+}
+
 enum dump_verdict dump_parse(struct bytes payload, size_t string_max, struct buffer *scratch,
                              struct codec_value *value) {
     enum dump_verdict verdict = dump_verify(payload);
     if (verdict != DUMP_OK) return verdict;
     struct input input;
-    unsigned type;
+    unsigned type = RDB_TYPES;
     input_open_memory(&input, bytes_of(payload.data, payload.size - DUMP_FOOTER_SIZE), string_max);
     bool ok = decode_byte(&input, &type) && decode_check_type(&input, type) &&
               decode_value(&input, type, scratch, value);
-    if (!ok) verdict = input.fault.status == CODEC_NO_MEMORY ? DUMP_NO_MEMORY : DUMP_BAD_FORMAT;
+    if (!ok) verdict = verdict_of_fault(input.fault.status, type);
     input_close(&input);
     return verdict;
 }
@@ -69,6 +74,7 @@ const char *dump_error_text(enum dump_verdict verdict) {
     switch (verdict) {
     case DUMP_BAD_CHECKSUM: return "DUMP payload version or checksum are wrong";
     case DUMP_BAD_FORMAT: return "Bad data format";
+    case DUMP_UNSUPPORTED: return "Bad data format: a value of a type that this version of Shoal does not have";
     default: return "no memory for the value of this DUMP payload";
     }
 }

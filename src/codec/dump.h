@@ -17,7 +17,8 @@ enum { DUMP_FOOTER_SIZE = 2 + RDB_CHECKSUM_SIZE };
 enum dump_verdict {
     DUMP_OK,
     DUMP_BAD_CHECKSUM, // the checksum is wrong, the version too new, or the payload too short to have either
-    DUMP_BAD_FORMAT,   // the checksum is right but the value is not one that this version reads
+    DUMP_BAD_FORMAT,   // the checksum is right but the value is none
+    DUMP_UNSUPPORTED,  // it is of a type that Redis has and this version does not read
     DUMP_NO_MEMORY,
 };
 

@@ -38,7 +38,10 @@ enum rdb_opcode {
     RDB_OPCODE_EOF = 0xff,
 };
 
-enum rdb_type { RDB_TYPE_STRING = 0 };
+enum rdb_type {
+    RDB_TYPE_STRING = 0,
+    RDB_TYPES = 26, // one more than the greatest that Redis has given out
+};
 
 // The first byte of a length: its two high bits tell the form.
 enum rdb_length_form {

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/memory.h"
 #include "call/call.h"
 #include "codec/dump.h"
@@ -23,7 +24,7 @@ void key_dump(struct call *call) {
     buffer_free(&payload);
 }
 
-enum { NOT_GIVEN = -1, FREQUENCY_MAX = 255 };
+enum { NOT_GIVEN = -1, FREQUENCY_MAX = 255, KEY_SHOWN_MAX = 128 };
 
 struct restore_options {
     bool replace, absolute;
@@ -103,6 +104,15 @@ static void restore(struct call *call, const struct restore_options *options, in
     reply_ok(call->reply);
 }
 
+// Whoever moves slots to this server should find out here, too, why it does not work.
+static void refuse_payload(struct call *call, enum dump_verdict verdict) {
+    struct bytes key = call->argv[1];
+    int shown = key.size > KEY_SHOWN_MAX ? KEY_SHOWN_MAX : (int)key.size;
+    if (verdict == DUMP_UNSUPPORTED)
+        log_write(LOG_WARNING, "RESTORE of key '%.*s' refused: %s", shown, key.data, dump_error_text(verdict));
+    reply_errorf(call->reply, "ERR %s", dump_error_text(verdict));
+}
+
 void key_restore(struct call *call) {
     struct restore_options options;
     if (!parse_options(call, &options)) return;
@@ -120,6 +130,6 @@ void key_restore(struct call *call) {
     if (verdict == DUMP_OK)
         restore(call, &options, ttl, value.string);
     else
-        reply_errorf(call->reply, "ERR %s", dump_error_text(verdict));
+        refuse_payload(call, verdict);
     buffer_free(&scratch);
 }

@@ -228,7 +228,7 @@ static void test_forms_that_redis_reads_though_it_does_not_write_them(void **sta
 static void test_bad_format(void **state) {
     assert_int_equal(PARSE(""), DUMP_BAD_FORMAT);
     assert_int_equal(PARSE("\0"), DUMP_BAD_FORMAT);
-    assert_int_equal(PARSE("\x04\1\1a\1b"), DUMP_BAD_FORMAT);                  // another type
+    assert_int_equal(PARSE("\x04\1\1a\1b"), DUMP_UNSUPPORTED);                  // another type
     assert_int_equal(PARSE("\xff\5hello"), DUMP_BAD_FORMAT);                   // no type
     assert_int_equal(PARSE("\0\6hello"), DUMP_BAD_FORMAT);                     // a length that lies
     assert_int_equal(PARSE("\0\x81\x10\0\0\0\0\0\0\0hello"), DUMP_BAD_FORMAT); // by 2^60
