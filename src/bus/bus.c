@@ -112,12 +112,16 @@ static void run(void *argument) {
         if (bus.publish_due) routes_publish();
         orders_release();
         routes_free_retired();
+        links_free_dead();
     }
 }
 
 static bool create_core(const struct bus_options *options, struct buffer *error) {
     struct buffer text = BUFFER_EMPTY;
-    if (!nodes_file_open(options->nodes_path, &text, error)) return false;
+    if (!nodes_file_open(options->nodes_path, &text, error)) {
+        buffer_free(&text);
+        return false;
+    }
     bus.cluster = cluster_create(&bus.config.cluster, buffer_bytes(&text), random_u64(), bus_now(),
                                  (uint64_t)clock_wall_ms(), error);
     buffer_free(&text);
@@ -140,6 +144,7 @@ bool bus_start(const struct bus_options *options, struct buffer *error) {
     strncpy(bus.source_address, options->source_address ? options->source_address : "", sizeof bus.source_address - 1);
     bus.loop = loop_create();
     timer_init(&bus.tick, tick);
+    links_init();
     if (!create_core(options, error)) return false;
     if (!links_listen(options->addresses, options->listen_port, error)) return false;
     bus_note_replication();
@@ -168,12 +173,17 @@ void bus_configure(const struct bus_config *config) {
 }
 
 void bus_stop(void) {
-    if (!running) return;
-    running = false;
-    atomic_store(&stopping, true);
-    loop_wake(bus.loop);
-    thread_join(&thread);
-    save_what_is_due();
+    if (!bus.loop) return;
+    if (running) {
+        running = false;
+        atomic_store(&stopping, true);
+        loop_wake(bus.loop);
+        thread_join(&thread);
+        save_what_is_due();
+    }
     links_close_all();
     nodes_file_close();
+    routes_free_all();
+    if (bus.cluster) cluster_destroy(bus.cluster);
+    bus.cluster = NULL;
 }

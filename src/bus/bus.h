@@ -45,7 +45,8 @@ void bus_configure(const struct bus_config *config);
 // others serve are dropped. Thread: worker 0.
 void bus_keys_loaded(void);
 
-// Saves once more, closes the links, ends the thread.
+// Saves once more, closes the links, ends the threads, frees what they had. After bus_start, whatever that said, once the
+// workers have ended; in a server without a cluster nothing happens.
 void bus_stop(void);
 
 // CLUSTER, to be installed whether the server is in cluster mode or not; ends with a NULL name.

@@ -33,6 +33,7 @@ void bus_step(struct cluster_event *event);
 void bus_note_replication(void); // the REPLICATION event
 
 // links.c
+void links_init(void);
 bool links_listen(const char *const *addresses, uint16_t port, struct buffer *error);
 void links_send(struct cluster_link link, struct cluster_message *message, uint64_t save);
 void links_connect(cluster_node node, const char *ip, uint16_t port);
@@ -40,6 +41,7 @@ void links_disconnect(struct cluster_link link);
 void links_flush_held(void);             // a save is through
 void links_drop_held(uint64_t save);     // or failed: what waits for it is not said
 void links_close_all(void);
+void links_free_dead(void);              // at the end of a turn: no event of it names them any more
 void links_reply(struct reply *reply);   // CLUSTER LINKS
 
 // nodes_file.c: nodes.conf, written on a thread of its own.
@@ -50,6 +52,7 @@ void nodes_file_close(void);
 // routes.c
 void routes_publish(void);
 void routes_free_retired(void);
+void routes_free_all(void); // once the workers have ended
 
 // roles.c: what the core decided about keys and roles, done on worker 0 in exclusive mode.
 void roles_become_primary(void);

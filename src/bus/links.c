@@ -42,6 +42,7 @@ struct link {
 };
 
 static struct list_node by_node[CHAINS], by_number[CHAINS];
+static struct list_node dead; // closed in this turn: the poller may have fetched an event that names them
 static uint32_t next_number = 1;
 static struct source listeners[LISTENERS_MAX];
 static unsigned listener_count;
@@ -69,15 +70,27 @@ static struct link *add(int fd, struct cluster_link id, void (*ready)(struct sou
     return link;
 }
 
+static void ignore(struct source *source, uint32_t events) {
+}
+
 static void destroy(struct link *link) {
     loop_remove(bus.loop, &link->source);
     socket_close(link->source.fd);
+    link->source.ready = ignore;
     list_remove(&link->chain);
+    list_append(&dead, &link->chain);
     for (size_t i = link->first; i < link->count; i++)
         cluster_message_release(link->queue[i].message);
     mem_free(link->queue);
     buffer_free(&link->input);
-    mem_free(link);
+}
+
+void links_free_dead(void) {
+    while (!list_empty(&dead)) {
+        struct link *link = LIST_ENTRY(dead.next, struct link, chain);
+        list_remove(&link->chain);
+        mem_free(link);
+    }
 }
 
 static void report(enum cluster_event_kind kind, struct cluster_link id) {
@@ -331,11 +344,15 @@ static void accept_ready(struct source *source, uint32_t events) {
     }
 }
 
-bool links_listen(const char *const *addresses, uint16_t port, struct buffer *error) {
+void links_init(void) {
+    list_init(&dead);
     for (unsigned i = 0; i < CHAINS; i++) {
         list_init(&by_node[i]);
         list_init(&by_number[i]);
     }
+}
+
+bool links_listen(const char *const *addresses, uint16_t port, struct buffer *error) {
     for (; *addresses && listener_count < LISTENERS_MAX; addresses++) {
         // A leading '-' marks an address that may be missing.
         bool optional = **addresses == '-';
@@ -366,6 +383,7 @@ void links_close_all(void) {
         LIST_EACH(other, &by_number[i])
             destroy(LIST_ENTRY(other, struct link, chain));
     }
+    links_free_dead();
 }
 
 // --- CLUSTER LINKS.

@@ -18,8 +18,8 @@ static struct {
     struct buffer text;
     struct thread thread;
     char path[PATH_ROOM]; // constant once the thread runs
-    int lock_fd;          // the thread's
-} file;
+    int lock_fd;          // the thread's, -1: none
+} file = {.lock_fd = -1};
 
 struct saved {
     uint64_t number;
@@ -100,12 +100,16 @@ void nodes_file_save(uint64_t number, struct bytes text) {
 }
 
 void nodes_file_close(void) {
-    if (!file.created) return;
-    monitor_enter(&file.monitor);
-    file.ending = true; // what is wanted is still written
-    monitor_notify(&file.monitor);
-    monitor_leave(&file.monitor);
-    thread_join(&file.thread);
-    file_close(file.lock_fd);
-    file.created = false;
+    if (file.created) {
+        monitor_enter(&file.monitor);
+        file.ending = true; // what is wanted is still written
+        monitor_notify(&file.monitor);
+        monitor_leave(&file.monitor);
+        thread_join(&file.thread);
+        monitor_destroy(&file.monitor);
+        buffer_free(&file.text);
+        file.created = false;
+    }
+    if (file.lock_fd >= 0) file_close(file.lock_fd);
+    file.lock_fd = -1;
 }

@@ -71,6 +71,16 @@ void routes_publish(void) {
     retired = old;
 }
 
+void routes_free_all(void) {
+    mem_free((void *)keyspace_publish_routes(bus.keyspace, NULL));
+    while (retired) {
+        struct retired *old = retired;
+        retired = old->next;
+        mem_free((void *)old->routes);
+        mem_free(old);
+    }
+}
+
 void routes_free_retired(void) {
     for (struct retired **link = &retired; *link;) {
         struct retired *old = *link;

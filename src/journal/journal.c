@@ -115,6 +115,10 @@ void journal_forget_db(struct journal *journal) {
     lock_release(&journal->lock);
 }
 
+int journal_db(const struct journal *journal) {
+    return journal->db;
+}
+
 // Lets go of what neither the backlog nor a follower nor a copying writer needs.
 static void trim(struct journal *journal) {
     uint64_t keep = atomic_load_explicit(&journal->head, memory_order_relaxed);

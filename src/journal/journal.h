@@ -37,6 +37,8 @@ uint64_t journal_append(struct journal *journal, unsigned writer, int db, struct
 
 // The stream's database is forgotten: the next append selects its own. Exclusive mode.
 void journal_forget_db(struct journal *journal);
+// The database that appends have selected, -1: the next one selects its own. Exclusive mode.
+int journal_db(const struct journal *journal);
 
 // The offset up to which everything has been copied in, and the next offset to be reserved. Thread: any.
 uint64_t journal_end(const struct journal *journal);

@@ -25,6 +25,7 @@ static struct monitor monitor; // guards what follows
 static struct list_node queue = {&queue, &queue};
 static struct target cache[CACHED_MAX];
 static bool stopping;
+static int at_work[COURIERS]; // the socket that each thread may be waiting for, -1: none
 static unsigned started;
 static struct thread threads[COURIERS];
 static void (*job_ended)(struct job *job);
@@ -52,6 +53,22 @@ static bool take_cached(const struct job *job, struct target *target) {
     }
     monitor_leave(&monitor);
     return found;
+}
+
+// The sockets that threads wait for are known, so that the end of the server need not wait with them.
+// False: it is the end.
+static bool take_up(unsigned courier, int fd) {
+    monitor_enter(&monitor);
+    bool fine = !stopping;
+    at_work[courier] = fd;
+    monitor_leave(&monitor);
+    return fine;
+}
+
+static void lay_down(unsigned courier) {
+    monitor_enter(&monitor);
+    at_work[courier] = -1;
+    monitor_leave(&monitor);
 }
 
 static void keep(struct target *target) {
@@ -152,23 +169,39 @@ static int read_answers(struct job *job, struct target *target, unsigned *answer
     return result;
 }
 
-static void carry(struct job *job) {
+// 0 or -errno.
+static int connect_to(const struct job *job, struct target *target, unsigned courier) {
+    snprintf(target->host, sizeof target->host, "%s", job->host);
+    target->db = 0;
+    target->fd = socket_connect_start(job->host, job->port, NULL);
+    if (target->fd < 0) return target->fd;
+    int result = take_up(courier, target->fd) ? socket_connect_finish(target->fd, job->timeout_ms) : -ECANCELED;
+    lay_down(courier);
+    if (result) socket_close(target->fd);
+    return result;
+}
+
+// Sends the job and reads its answers. *sending, *reading: 0 or -errno.
+static void exchange(struct job *job, struct target *target, unsigned courier, int *sending, int *reading,
+                     unsigned *answers) {
+    socket_set_timeout(target->fd, job->timeout_ms);
+    *answers = 0;
+    *sending = take_up(courier, target->fd) ? send_all(job, target) : -ECANCELED;
+    *reading = *sending ? 0 : read_answers(job, target, answers);
+    lay_down(courier);
+}
+
+static void carry(struct job *job, unsigned courier) {
     for (int attempt = 0; attempt < 2; attempt++) {
         struct target target = {.fd = -1, .port = job->port, .db = -1};
         bool cached = attempt == 0 && take_cached(job, &target);
-        if (!cached) {
-            snprintf(target.host, sizeof target.host, "%s", job->host);
-            target.fd = socket_connect_wait(job->host, job->port, job->timeout_ms);
-            target.db = 0;
-            if (target.fd < 0) {
-                set_error(job, "IOERR error or timeout writing to target instance"); // Redis notices it there
-                return;
-            }
+        if (!cached && connect_to(job, &target, courier) != 0) {
+            set_error(job, "IOERR error or timeout writing to target instance"); // Redis notices it there
+            return;
         }
-        socket_set_timeout(target.fd, job->timeout_ms);
-        unsigned answers = 0;
-        int sending = send_all(job, &target);
-        int reading = sending ? 0 : read_answers(job, &target, &answers);
+        int sending, reading;
+        unsigned answers;
+        exchange(job, &target, courier, &sending, &reading, &answers);
         if (!sending && !reading) {
             keep(&target);
             return;
@@ -185,16 +218,17 @@ static void carry(struct job *job) {
 // --- The threads.
 
 static void run(void *argument) {
+    unsigned courier = (unsigned)(uintptr_t)argument;
     for (;;) {
         monitor_enter(&monitor);
         while (list_empty(&queue) && !stopping)
             monitor_wait(&monitor, -1);
-        struct list_node *node = list_empty(&queue) ? NULL : queue.next;
+        struct list_node *node = stopping ? NULL : queue.next;
         if (node) list_remove(node);
         monitor_leave(&monitor);
         if (!node) return;
         struct job *job = LIST_ENTRY(node, struct job, node);
-        carry(job);
+        carry(job, courier);
         job_ended(job);
     }
 }
@@ -204,8 +238,10 @@ void courier_start(void (*ended)(struct job *job)) {
     monitor_init(&monitor);
     for (int i = 0; i < CACHED_MAX; i++)
         cache[i].fd = -1;
+    for (int i = 0; i < COURIERS; i++)
+        at_work[i] = -1;
     for (started = 0; started < COURIERS; started++)
-        if (thread_start(&threads[started], "courier", run, NULL) != 0) break;
+        if (thread_start(&threads[started], "courier", run, (void *)(uintptr_t)started) != 0) break;
     if (started == 0) log_write(LOG_WARNING, "no thread for MIGRATE could be started");
 }
 
@@ -217,12 +253,16 @@ void courier_send(struct job *job) {
 }
 
 void courier_stop(void) {
+    if (!started) return;
     monitor_enter(&monitor);
     stopping = true;
+    for (int i = 0; i < COURIERS; i++)
+        if (at_work[i] >= 0) socket_interrupt(at_work[i]);
     monitor_notify(&monitor);
     monitor_leave(&monitor);
     while (started)
         thread_join(&threads[--started]);
     for (int i = 0; i < CACHED_MAX; i++)
         if (cache[i].fd >= 0) socket_close(cache[i].fd);
+    monitor_destroy(&monitor);
 }

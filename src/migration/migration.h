@@ -18,7 +18,7 @@ struct migration_workers {
 // Called once at start.
 void migration_start(const struct migration_workers *workers);
 
-// Ends the threads, after the jobs that they are at. At shutdown.
+// Ends the threads. What they are at is broken off, what waits is not begun: those keys stay where they are. At shutdown.
 void migration_stop(void);
 
 // MIGRATE; ends with a NULL name.

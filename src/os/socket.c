@@ -100,20 +100,28 @@ int socket_connect_start(const char *address, uint16_t port, const char *source)
     return fd;
 }
 
-int socket_connect_wait(const char *address, uint16_t port, int timeout_ms) {
-    int fd = socket_connect_start(address, port, NULL);
-    if (fd < 0) return fd;
+int socket_connect_finish(int fd, int timeout_ms) {
     struct pollfd waiting = {.fd = fd, .events = POLLOUT};
     int ready = poll(&waiting, 1, timeout_ms);
     int error = ready == 0 ? ETIMEDOUT : ready < 0 ? errno : socket_error(fd);
-    if (error) {
-        close(fd);
-        return -error;
-    }
+    if (error) return -error;
     socket_set_blocking(fd, true);
     socket_set_timeout(fd, timeout_ms);
     socket_set_nodelay(fd, true);
-    return fd;
+    return 0;
+}
+
+int socket_connect_wait(const char *address, uint16_t port, int timeout_ms) {
+    int fd = socket_connect_start(address, port, NULL);
+    if (fd < 0) return fd;
+    int result = socket_connect_finish(fd, timeout_ms);
+    if (result == 0) return fd;
+    close(fd);
+    return result;
+}
+
+void socket_interrupt(int fd) {
+    shutdown(fd, SHUT_RDWR);
 }
 
 int socket_connect_unix(const char *path) {

@@ -25,6 +25,12 @@ int socket_connect_start(const char *address, uint16_t port, const char *source)
 int socket_connect_wait(const char *address, uint16_t port, int timeout_ms);
 int socket_connect_unix(const char *path);
 
+// The second half of the above, for what socket_connect_start began. 0 or -errno; the fd stays open either way.
+int socket_connect_finish(int fd, int timeout_ms);
+
+// Whoever waits for the socket, on any thread, stops waiting: its stream is at its end.
+void socket_interrupt(int fd);
+
 // The pending error of a socket: 0 or an errno.
 int socket_error(int fd);
 

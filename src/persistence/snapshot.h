@@ -16,6 +16,7 @@
 struct snapshot_origin {
     const char *replication_id; // 40 digits, or NULL: says nothing
     int64_t offset;
+    unsigned stream_db; // the database that the stream has selected there
 };
 
 // Writes the file now. Exclusive mode (or a forked child). False: `error` says why (a terminated text).
@@ -32,7 +33,7 @@ bool snapshot_start(struct keyspace *keyspace, const char *path, const struct sn
 // and whether the file is there. Thread: worker 0.
 bool snapshot_poll(enum snapshot_purpose *purpose, bool *ok);
 bool snapshot_running(enum snapshot_purpose *purpose); // any thread
-void snapshot_cancel(void);                            // kills the child; poll will tell that it failed
+void snapshot_abandon(void);                           // kills the child, waits, removes what it wrote. Worker 0
 int snapshot_child(void);                              // its pid, 0: none
 
 // For INFO. Times in seconds (wall clock); -1: never.
@@ -51,6 +52,7 @@ struct snapshot_loaded {
     char error[256];
     char replication_id[41]; // "" when the file says nothing
     int64_t offset;
+    unsigned stream_db; // that the stream has selected at `offset`; 0 when the file says nothing
     uint64_t keys, expired;
 };
 
@@ -62,6 +64,9 @@ void snapshot_load_start(struct keyspace *keyspace, const char *path, bool keep_
 
 // As above on the calling thread.
 void snapshot_load(struct keyspace *keyspace, const char *path, bool keep_expired, struct snapshot_loaded *loaded);
+
+// Breaks off the load that runs, if one does, and waits for its thread. At shutdown, on the thread that started it.
+void snapshot_load_stop(void);
 
 // Progress of the load that runs. Thread: any.
 struct snapshot_progress {

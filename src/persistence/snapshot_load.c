@@ -17,6 +17,11 @@
 
 enum { PATH_ROOM = 4096 };
 
+// The thread that loads. Belongs to the thread that starts loads.
+static struct thread loader;
+static bool loader_runs;
+static atomic_bool stopping;
+
 static _Atomic int64_t start_seconds;
 static _Atomic uint64_t total_bytes, loaded_bytes, loaded_keys;
 
@@ -40,13 +45,18 @@ static bool refuse(struct snapshot_loaded *loaded, const char *format, uint64_t 
     return false;
 }
 
-static void take_aux(struct snapshot_loaded *loaded, const struct rdb_item *item) {
+static void take_aux(struct loading *loading, const struct rdb_item *item) {
+    struct snapshot_loaded *loaded = loading->loaded;
+    int64_t number;
     if (bytes_is(item->name, "repl-id") && item->value.string.size == 40) {
         memcpy(loaded->replication_id, item->value.string.data, 40);
         loaded->replication_id[40] = '\0';
     } else if (bytes_is(item->name, "repl-offset")) {
-        int64_t offset;
-        if (number_parse(item->value.string, &offset) && offset >= 0) loaded->offset = offset;
+        if (number_parse(item->value.string, &number) && number >= 0) loaded->offset = number;
+    } else if (bytes_is(item->name, "repl-stream-db")) {
+        bool known = number_parse(item->value.string, &number) && number >= 0 &&
+                     number < (int64_t)keyspace_databases(loading->keyspace);
+        loaded->stream_db = known ? (unsigned)number : 0;
     }
 }
 
@@ -81,8 +91,10 @@ static bool take_key(struct loading *loading, const struct rdb_item *item) {
 // False: reading ends, well (loaded->ok) or not.
 static bool take_item(struct loading *loading, const struct rdb_item *item) {
     struct snapshot_loaded *loaded = loading->loaded;
+    if (atomic_load_explicit(&stopping, memory_order_relaxed))
+        return refuse(loaded, "the server ends (at offset %llu)", item->offset);
     switch (item->kind) {
-    case RDB_ITEM_AUX: take_aux(loaded, item); return true;
+    case RDB_ITEM_AUX: take_aux(loading, item); return true;
     case RDB_ITEM_SELECT_DB:
     case RDB_ITEM_RESIZE_DB: return true;
     case RDB_ITEM_FUNCTION:
@@ -139,17 +151,26 @@ static void run_job(void *argument) {
     mem_free(job);
 }
 
+// The former load, which has told its end, is still to be joined.
+static void join_loader(void) {
+    if (loader_runs) thread_join(&loader);
+    loader_runs = false;
+}
+
+void snapshot_load_stop(void) {
+    atomic_store(&stopping, true);
+    join_loader();
+}
+
 void snapshot_load_start(struct keyspace *keyspace, const char *path, bool keep_expired,
                          void (*done)(void *context, const struct snapshot_loaded *loaded), void *context) {
     struct job *job = mem_alloc(sizeof *job);
     *job = (struct job){.keyspace = keyspace, .keep_expired = keep_expired, .done = done, .context = context};
     snprintf(job->path, sizeof job->path, "%s", path);
-    struct thread thread;
-    int error = thread_start(&thread, "loader", run_job, job);
-    if (error == 0) {
-        thread_detach(&thread);
-        return;
-    }
+    join_loader();
+    int error = thread_start(&loader, "loader", run_job, job);
+    loader_runs = error == 0;
+    if (loader_runs) return;
     log_write(LOG_WARNING, "can't start the loader's thread (%s): loading in place", strerror(error));
     run_job(job);
 }

@@ -76,7 +76,7 @@ static bool write_all(struct saving *saving, const struct snapshot_origin *origi
                                 .used_memory = saving->used_memory,
                                 .replication_id = origin->replication_id,
                                 .replication_offset = origin->offset,
-                                .stream_db = 0};
+                                .stream_db = (int)origin->stream_db};
     if (!rdb_writer_header(saving->writer, &header)) return false;
     for (unsigned db = 0; db < keyspace_databases(saving->keyspace); db++)
         if (!write_database(saving, db)) return false;
@@ -131,6 +131,13 @@ static void run_child(struct keyspace *keyspace, const char *path, const struct 
     process_exit(1);
 }
 
+// A child that was killed has left its work behind.
+static void remove_unfinished(int pid) {
+    char beside[BESIDE_ROOM];
+    name_beside(beside, child_path, pid);
+    file_remove(beside);
+}
+
 bool snapshot_start(struct keyspace *keyspace, const char *path, const struct snapshot_origin *origin,
                     enum snapshot_purpose purpose, struct buffer *error) {
     if (atomic_load(&child)) {
@@ -163,9 +170,14 @@ int snapshot_child(void) {
     return atomic_load(&child);
 }
 
-void snapshot_cancel(void) {
+void snapshot_abandon(void) {
     int pid = atomic_load(&child);
-    if (pid) process_kill(pid);
+    if (!pid) return;
+    process_kill(pid);
+    process_wait(pid);
+    remove_unfinished(pid);
+    snapshot_status.current_start = -1;
+    atomic_store(&child, 0);
 }
 
 bool snapshot_poll(enum snapshot_purpose *purpose, bool *ok) {
@@ -176,11 +188,7 @@ bool snapshot_poll(enum snapshot_purpose *purpose, bool *ok) {
     if (!process_ended(pid, &code)) return false;
     *purpose = atomic_load(&child_purpose);
     *ok = code == 0;
-    if (!*ok) { // one that was killed has left its work behind
-        char beside[BESIDE_ROOM];
-        name_beside(beside, child_path, pid);
-        file_remove(beside);
-    }
+    if (!*ok) remove_unfinished(pid);
     snapshot_status.last_duration = (clock_mono_ms() - child_started_ms) / 1000;
     snapshot_status.current_start = -1;
     atomic_store(&child, 0);

@@ -84,6 +84,14 @@ bool link_exists(void) {
     return link.state != LINK_NONE;
 }
 
+unsigned link_stream_db(void) {
+    return link.session_open ? link.session.db : link.stream_db;
+}
+
+void link_set_stream_db(unsigned db) {
+    link.stream_db = db;
+}
+
 const char *link_host(void) {
     return link.host;
 }
@@ -165,6 +173,11 @@ void link_drop(void) {
     disconnect();
     link.state = LINK_NONE;
     link.host[0] = '\0';
+}
+
+void link_stop(void) {
+    if (link.state == LINK_LOADING) file_remove(link.file_path); // nobody will tell that it was loaded
+    link_drop();
 }
 
 void link_follow(const char *host, uint16_t port) {
@@ -352,6 +365,13 @@ static bool is_loading(unsigned generation) {
     return generation == link.generation && link.state == LINK_LOADING;
 }
 
+static void drop_everything(struct dispatcher *dispatcher) {
+    for (unsigned db = 0; db < keyspace_databases(dispatcher->keyspace); db++) {
+        keyspace_touched_all(dispatcher->keyspace, db);
+        keyspace_clear(dispatcher->keyspace, db);
+    }
+}
+
 // On worker 0: the loader has ended.
 static void loaded(void *argument) {
     struct loaded_message *message = argument;
@@ -360,13 +380,14 @@ static void loaded(void *argument) {
     bool ours = is_loading(message->generation);
     slot_lock_add_threads(dispatcher->keyspace, -1);
     role.loading = false;
+    if (!message->loaded.ok) drop_everything(dispatcher); // half a snapshot is nobody's data
     if (ours && message->loaded.ok) {
         memcpy(replication.names.id, link.id, sizeof link.id);
         memset(replication.names.second, '0', REPLICATION_ID_SIZE);
         replication.names.second_offset = -1;
         replicas_break_all(); // what they have is another history
         journal_activate(replication.journal, (uint64_t)link.offset);
-        link.stream_db = 0; // the primary selects anew after a snapshot
+        link.stream_db = message->loaded.stream_db;
     }
     dispatch_end_exclusive(dispatcher);
     ours = ours && is_loading(message->generation); // another's role change may have come right behind us
@@ -414,11 +435,12 @@ static bool begin_load(void) {
     link.state = LINK_LOADING;
     role.loading = true;
     replicas_break_all(); // their history ends here
+    replicas_forget_snapshot();
+    // Nor may we claim that we know any of it, should our primary die before we have read its snapshot.
+    journal_activate(replication.journal, 0);
     journal_deactivate(replication.journal);
-    for (unsigned db = 0; db < keyspace_databases(dispatcher->keyspace); db++) {
-        keyspace_touched_all(dispatcher->keyspace, db);
-        keyspace_clear(dispatcher->keyspace, db);
-    }
+    atomic_store(&link.ever_synchronised, false);
+    drop_everything(dispatcher);
     slot_lock_add_threads(dispatcher->keyspace, 1);
     dispatch_end_exclusive(dispatcher);
     struct loaded_message *message = mem_calloc(1, sizeof *message);

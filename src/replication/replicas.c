@@ -110,11 +110,15 @@ static bool take_snapshot(void) {
     journal_forget_db(replication.journal);
     snapshot_offset = journal_head(replication.journal);
     snprintf(snapshot_path, sizeof snapshot_path, "%s/temp-sync-%d.rdb", replication_settings.directory, process_id());
-    struct snapshot_origin origin = {replication.names.id, (int64_t)snapshot_offset};
+    struct snapshot_origin origin = {replication.names.id, (int64_t)snapshot_offset, replication_stream_db()};
     snapshot_taken = snapshot_start(replication.dispatcher->keyspace, snapshot_path, &origin, SNAPSHOT_FOR_REPLICAS, &error);
     if (!snapshot_taken) log_write(LOG_WARNING, "Can't start a snapshot for replication: %s", buffer_string(&error));
     buffer_free(&error);
     return snapshot_taken;
+}
+
+void replicas_forget_snapshot(void) {
+    snapshot_taken = false;
 }
 
 static void start_full_sync(struct replica *replica) {

@@ -21,6 +21,10 @@ void replication_start(struct dispatcher *dispatcher, struct loop *loop, void (*
     replication.names.second_offset = -1;
 }
 
+void replication_stop(void) {
+    link_stop();
+}
+
 void replication_set_adopter(void (*became_replica)(struct session *session)) {
     replication.became_replica = became_replica;
 }
@@ -50,8 +54,15 @@ uint64_t replication_offset(void) {
     return journal_head(replication.journal);
 }
 
-void replication_restore(const char *id, int64_t offset) {
+unsigned replication_stream_db(void) {
+    if (role.replica) return link_stream_db();
+    int db = journal_db(replication.journal);
+    return db < 0 ? 0 : (unsigned)db; // none is selected: the next effect brings its own
+}
+
+void replication_restore(const char *id, int64_t offset, unsigned stream_db) {
     memcpy(replication.names.id, id, REPLICATION_ID_SIZE);
+    link_set_stream_db(stream_db);
     journal_activate(replication.journal, (uint64_t)offset);
 }
 
@@ -59,6 +70,7 @@ void replication_follow(const char *host, uint16_t port) {
     if (link_exists() && strcmp(link_host(), host) == 0 && link_port() == port) return;
     bool was_primary = !role.replica;
     link_drop();
+    if (was_primary) link_set_stream_db(replication_stream_db());
     role.replica = true;
     // A primary that becomes a replica offers its own history: if nothing of it is unknown there, it goes on from here.
     if (was_primary && !journal_active(replication.journal))

@@ -38,6 +38,9 @@ extern struct replication_settings replication_settings;
 // Creates it; `dispatcher` and `loop` are worker 0's. `wake_workers` asks all workers to look at their replicas.
 void replication_start(struct dispatcher *dispatcher, struct loop *loop, void (*wake_workers)(void));
 
+// Lets go of the link to the primary and of a snapshot that was not finished. Once the workers have ended, and the loader.
+void replication_stop(void);
+
 // REPLICAOF SLAVEOF ROLE PSYNC SYNC REPLCONF WAIT; ends with a NULL name.
 extern const struct command replication_commands[];
 
@@ -80,8 +83,11 @@ void replication_new_id(void);
 // For the cluster's elections: ms since the primary was last heard, and whether the link is up. Any thread.
 void replication_link_state(bool *up, int64_t *data_age_ms, bool *ever_synchronised);
 
-// Takes over the id and offset that a snapshot told (start-up), so that a partial resynchronisation may do.
-void replication_restore(const char *id, int64_t offset);
+// The database that the stream has selected where it stands now. Exclusive mode.
+unsigned replication_stream_db(void);
+
+// Takes over what a snapshot told of its stream (start-up), so that a partial resynchronisation may do.
+void replication_restore(const char *id, int64_t offset, unsigned stream_db);
 // DEBUG CHANGE-REPL-ID. Exclusive mode.
 void replication_change_id(void);
 

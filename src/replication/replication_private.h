@@ -70,6 +70,7 @@ void replica_sync_plain(struct call *call, struct replica *replica);
 void replica_sync(struct call *call, struct replica *replica, struct bytes id, int64_t offset);
 void replicas_cron(int64_t mono_ms);
 void replicas_break_all(void); // exclusive mode
+void replicas_forget_snapshot(void); // nobody joins the one that is being written: it is another history's. Exclusive mode
 unsigned replicas_acknowledged(uint64_t offset);
 void replicas_info(struct buffer *out, int64_t mono_ms);
 const char *replica_state_name(const struct replica *replica);
@@ -82,8 +83,11 @@ void wait_forget(uint64_t session_id); // a client that may wait is gone
 // primary_link.c
 void link_follow(const char *host, uint16_t port);
 void link_drop(void);
+void link_stop(void); // link_drop at the end of the server
 void link_cron(int64_t mono_ms);
 bool link_exists(void);
+unsigned link_stream_db(void); // that the primary's stream has selected, as far as it was applied
+void link_set_stream_db(unsigned db);
 const char *link_host(void);
 uint16_t link_port(void);
 const char *link_state_name(void); // as ROLE tells it

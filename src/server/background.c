@@ -1,7 +1,6 @@
 #include "server/background.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include "keyspace/keyspace.h"
 #include "os/thread.h"
@@ -14,14 +13,19 @@ struct job {
 static struct monitor monitor; // guards the ring
 static struct job ring[BACKGROUND_JOBS_MAX];
 static unsigned first, waiting;
-static bool started;
+static bool started, stopping;
+static struct thread thread;
 static _Atomic uint64_t pending, done;
 
 static void work(void *argument) {
     for (;;) {
         monitor_enter(&monitor);
-        while (waiting == 0)
+        while (waiting == 0 && !stopping)
             monitor_wait(&monitor, -1);
+        if (waiting == 0) {
+            monitor_leave(&monitor);
+            return;
+        }
         struct job job = ring[first];
         first = (first + 1) % BACKGROUND_JOBS_MAX;
         waiting--;
@@ -33,9 +37,19 @@ static void work(void *argument) {
 }
 
 void background_start(void) {
-    static struct thread thread;
     monitor_init(&monitor);
     started = thread_start(&thread, "background", work, NULL) == 0;
+}
+
+void background_stop(bool everything) {
+    if (!started) return;
+    monitor_enter(&monitor);
+    stopping = true;
+    if (!everything) waiting = 0;
+    monitor_notify(&monitor);
+    monitor_leave(&monitor);
+    thread_join(&thread);
+    started = false;
 }
 
 static bool add(struct job job) {

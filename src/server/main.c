@@ -16,6 +16,7 @@
 #include "os/memory_use.h"
 #include "os/random.h"
 #include "os/ticks.h"
+#include "persistence/snapshot.h"
 #include "replication/replication.h"
 #include "server/admin.h"
 #include "server/background.h"
@@ -163,11 +164,6 @@ static void say_mode(void) {
     log_write(LOG_NOTICE, "Running mode=%s, port=%u.", mode, config.port);
 }
 
-static int give_up(const struct buffer *error) {
-    log_write(LOG_WARNING, "%s", error->size ? error->data : "Can't start");
-    return 1;
-}
-
 static void create_floors(void) {
     keyspace = keyspace_create(settings.databases);
     gate = gate_create(config.threads);
@@ -177,12 +173,32 @@ static void create_floors(void) {
     slot_lock_add_threads(keyspace, (int)config.threads - 1);
 }
 
-// The last thing before the end, all workers standing still.
-static void say_farewell(void) {
-    if (settings.cluster_enabled) cluster_stop();
 #ifdef __SANITIZE_ADDRESS__
-    keyspace_destroy(keyspace); // the leak checker can't read the tables' tagged pointers
+static const bool frees_keys = true; // the leak checker can't read the tables' tagged pointers
+#else
+static const bool frees_keys = false; // the system takes the memory back much faster than we could
 #endif
+
+// The workers have ended, or never ran: clients get what is left for them, then thread after thread ends, so that nobody
+// is at what is freed. Only the workers' own memory stays, which messages to their loops may still name.
+static void end_floors(void) {
+    listener_close_all();
+    workers_flush_and_close();
+    migration_stop();
+    if (settings.cluster_enabled) cluster_stop();
+    snapshot_load_stop();
+    replication_stop();
+    background_stop(frees_keys);
+    if (frees_keys) keyspace_destroy(keyspace);
+    journal_destroy(journal);
+    gate_destroy(gate);
+}
+
+static int give_up(struct buffer *error) {
+    log_write(LOG_WARNING, "%s", error->size ? error->data : "Can't start");
+    buffer_free(error);
+    end_floors();
+    return 1;
 }
 
 // Threads start here, so the process has forked for the last time but for its snapshots.
@@ -200,7 +216,6 @@ static bool start_floors(struct buffer *error) {
     if (settings.cluster_enabled && !cluster_start(keyspace, gate, error)) return false;
     cron_start(loop_of(0), dispatcher_of(0));
     shutdown_watch_signals(loop_of(0), dispatcher_of(0));
-    shutdown_set_farewell(say_farewell);
     return true;
 }
 
@@ -236,8 +251,11 @@ int main(int argc, char **argv) {
     say_mode();
     struct buffer error = BUFFER_EMPTY;
     if (!start_floors(&error)) return give_up(&error);
+    buffer_free(&error);
     process_set_title(settings.cluster_enabled ? "[cluster]" : "");
     begin_serving();
     workers_run();
-    return 0;
+    end_floors();
+    if (shutdown_exit_code() == 0) log_write(LOG_WARNING, "Shoal is now ready to exit, bye bye...");
+    return shutdown_exit_code();
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -17,6 +16,7 @@
 #include "replication/replication.h"
 #include "server/admin.h"
 #include "server/config.h"
+#include "server/shutdown.h"
 #include "server/statistics.h"
 #include "server/worker.h"
 
@@ -61,7 +61,8 @@ static void describe(struct described *described) {
     int64_t second;
     char former[REPLICATION_ID_SIZE + 1];
     replication_ids(described->id, former, &second);
-    described->origin = (struct snapshot_origin){described->id, (int64_t)replication_offset()};
+    described->origin = (struct snapshot_origin){described->id, (int64_t)replication_offset(),
+                                                replication_stream_db()};
 }
 
 static void remember_saved(uint64_t changes) {
@@ -154,15 +155,9 @@ void saving_cron(struct dispatcher *dispatcher) {
 }
 
 void saving_abandon(void) {
-    enum snapshot_purpose purpose;
-    if (!snapshot_running(&purpose)) return;
-    int child = snapshot_child();
-    char path[PATH_ROOM + 32];
+    if (!snapshot_running(NULL)) return;
     log_write(LOG_WARNING, "There is a child saving an .rdb. Killing it!");
-    snapshot_cancel();
-    path_of_snapshot(path);
-    snprintf(path + strlen(path), sizeof path - strlen(path), ".temp-%d", child);
-    file_remove(path);
+    snapshot_abandon();
 }
 
 // --- Reading.
@@ -192,7 +187,10 @@ static void start_load_ended(void *argument) {
     if (!message->loaded.ok) {
         log_write(LOG_WARNING, "Fatal error loading the DB from the RDB file %s/%s: %s. Exiting.",
                   replication_settings.directory, replication_settings.dbfilename, message->loaded.error);
-        exit(1);
+        mem_free(load);
+        mem_free(message);
+        shutdown_give_up();
+        return;
     }
     say_loaded(&message->loaded, clock_mono_ms() - load->began_ms);
     struct dispatcher *dispatcher = worker_dispatcher(worker_at(0));
@@ -200,7 +198,7 @@ static void start_load_ended(void *argument) {
     slot_lock_add_threads(load->keyspace, -1);
     // A replica goes on where its snapshot stood. A primary may have lost what came after: its history is another now.
     if (message->loaded.replication_id[0]) {
-        replication_restore(message->loaded.replication_id, message->loaded.offset);
+        replication_restore(message->loaded.replication_id, message->loaded.offset, message->loaded.stream_db);
         if (!role.replica) replication_new_id();
     }
     changes_saved = statistics_changes();

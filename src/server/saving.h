@@ -26,7 +26,7 @@ uint64_t saving_changes(void);
 bool saving_scheduled(void);
 uint64_t saving_loaded_keys(void), saving_loaded_expired(void);
 
-// Deletes the file that a child has not finished, and the child. At shutdown.
+// Ends the child that runs and deletes the file that it has not finished. At shutdown.
 void saving_abandon(void);
 
 #endif

@@ -1,7 +1,6 @@
 #include "server/shutdown.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -13,77 +12,46 @@
 #include "replication/replication.h"
 #include "server/admin.h"
 #include "server/config.h"
+#include "server/cron.h"
 #include "server/process_setup.h"
 #include "server/saving.h"
 #include "server/worker.h"
 
-enum { WAITERS_MAX = 64 }; // clients that wait for the shutdown they asked for
+enum {
+    WAITERS_MAX = 64, // clients that wait for the shutdown they asked for
+    RETRY_US = 1000,  // until all workers are between two commands
+};
 
-static bool pending;
+#define FOR_EVER (INT64_MAX / 4)
+
+// Written in exclusive mode.
+static enum {
+    SHUTDOWN_NOT_ASKED,
+    SHUTDOWN_WAITS_FOR_REPLICAS,
+    SHUTDOWN_WAITS_FOR_WORKERS,
+    SHUTDOWN_DONE,
+} stage;
 static int pending_flags;
 static int64_t deadline_ms; // monotonic
+static int exit_code;
 static struct call_ticket waiters[WAITERS_MAX];
 static unsigned waiter_count;
-static void (*farewell)(void);
-static struct dispatcher *signal_dispatcher;
-
-void shutdown_set_farewell(void (*chosen)(void)) {
-    farewell = chosen;
-}
+// Worker 0's.
+static struct dispatcher *main_dispatcher;
+static struct loop *main_loop;
+static struct timer retry;
 
 bool shutdown_pending(void) {
-    return pending;
+    return stage != SHUTDOWN_NOT_ASKED;
+}
+
+int shutdown_exit_code(void) {
+    return exit_code;
 }
 
 static void end_pending(void) {
-    pending = false;
-    pause_end(PAUSE_BY_FAILOVER);
-}
-
-// Exclusive mode. Returns only when it failed.
-static void finish(struct dispatcher *dispatcher, int flags) {
-    bool wants_save = flags & SHUTDOWN_SAVE || (config.save_point_count && !(flags & SHUTDOWN_NOSAVE));
-    if (role.loading) wants_save = false;
-    saving_abandon();
-    if (wants_save) {
-        log_write(LOG_NOTICE, "Saving the final RDB snapshot before exiting.");
-        process_tell_supervisor("STATUS=Saving the final RDB snapshot\n");
-        if (!saving_now(dispatcher) && !(flags & SHUTDOWN_FORCE)) {
-            log_write(LOG_WARNING, "Error trying to save the DB, can't exit.");
-            process_tell_supervisor("STATUS=Error trying to save the DB, can't exit.\n");
-            return;
-        }
-    }
-    process_tell_supervisor("STOPPING=1\n");
-    process_remove_pid_file();
-    if (config.unixsocket[0]) {
-        log_write(LOG_NOTICE, "Removing the unix socket file.");
-        unlink(config.unixsocket);
-    }
-    workers_flush_and_close();
-    if (farewell) farewell();
-    log_write(LOG_WARNING, "Shoal is now ready to exit, bye bye...");
-    exit(0);
-}
-
-static bool must_wait(int flags) {
-    return !(flags & SHUTDOWN_NOW) && config.shutdown_timeout && !role.replica && replication_replicas() &&
-           !replication_all_caught_up();
-}
-
-// Exclusive mode. True: it is under way; false: it failed, or ends otherwise than by returning.
-static bool begin(struct dispatcher *dispatcher, int flags) {
-    log_write(LOG_NOTICE, "User requested shutdown...");
-    if (must_wait(flags)) {
-        pending = true;
-        pending_flags = flags;
-        deadline_ms = dispatcher->mono_ms + 1000 * (int64_t)config.shutdown_timeout;
-        pause_start(PAUSE_BY_FAILOVER, dispatcher->mono_ms, INT64_MAX / 4, true);
-        log_write(LOG_NOTICE, "Waiting for replicas before shutting down.");
-        return true;
-    }
-    finish(dispatcher, flags);
-    return false;
+    stage = SHUTDOWN_NOT_ASKED;
+    pause_end(PAUSE_BY_SHUTDOWN);
 }
 
 static void tell_waiters(const char *error) {
@@ -92,16 +60,112 @@ static void tell_waiters(const char *error) {
     waiter_count = 0;
 }
 
+static bool save_if_wanted(struct dispatcher *dispatcher, int flags) {
+    bool wants_save = flags & SHUTDOWN_SAVE || (config.save_point_count && !(flags & SHUTDOWN_NOSAVE));
+    if (!wants_save || role.loading) return true;
+    log_write(LOG_NOTICE, "Saving the final RDB snapshot before exiting.");
+    process_tell_supervisor("STATUS=Saving the final RDB snapshot\n");
+    if (saving_now(dispatcher) || flags & SHUTDOWN_FORCE) return true;
+    log_write(LOG_WARNING, "Error trying to save the DB, can't exit.");
+    process_tell_supervisor("STATUS=Error trying to save the DB, can't exit.\n");
+    return false;
+}
+
+static void stop_workers(void) {
+    stage = SHUTDOWN_DONE;
+    cron_pause(true); // nothing is begun any more
+    workers_stop();
+}
+
+// Exclusive mode, no command begun. False: the server must go on.
+static bool finish(struct dispatcher *dispatcher, int flags) {
+    saving_abandon();
+    if (!save_if_wanted(dispatcher, flags)) return false;
+    process_tell_supervisor("STOPPING=1\n");
+    process_remove_pid_file();
+    if (config.unixsocket[0]) {
+        log_write(LOG_NOTICE, "Removing the unix socket file.");
+        unlink(config.unixsocket);
+    }
+    stop_workers();
+    return true;
+}
+
+void shutdown_give_up(void) {
+    exit_code = 1;
+    stop_workers();
+}
+
+// A command that was let through before clients were held may still wait for its turn to be alone. Exclusive mode.
+static bool others_are_between_commands(void) {
+    for (unsigned i = 1; i < workers_count(); i++) {
+        bool busy;
+        worker_heartbeat_ms(worker_at(i), &busy);
+        if (busy) return false;
+    }
+    return true;
+}
+
+// Worker 0, itself between two commands.
+static void try_to_finish(void) {
+    bool failed = false;
+    dispatch_begin_exclusive(main_dispatcher);
+    if (stage == SHUTDOWN_WAITS_FOR_WORKERS) {
+        if (!others_are_between_commands())
+            loop_timer_set(main_loop, &retry, clock_mono_us() + RETRY_US);
+        else
+            failed = !finish(main_dispatcher, pending_flags);
+        if (failed) end_pending();
+    }
+    dispatch_end_exclusive(main_dispatcher);
+    if (!failed) return;
+    log_write(LOG_WARNING, "Errors trying to shut down the server. Check the logs for more information.");
+    tell_waiters("-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+}
+
+static void try_again(struct timer *timer) {
+    try_to_finish();
+}
+
+static void try_first(void *argument) {
+    try_to_finish();
+}
+
+// Exclusive mode: from now on clients are held, reading ones too.
+static void go_on(void) {
+    stage = SHUTDOWN_WAITS_FOR_WORKERS;
+    pause_start(PAUSE_BY_SHUTDOWN, main_dispatcher->mono_ms, FOR_EVER, false);
+    loop_post(main_loop, try_first, NULL);
+}
+
+static bool must_wait(int flags) {
+    return !(flags & SHUTDOWN_NOW) && config.shutdown_timeout && !role.replica && replication_replicas() &&
+           !replication_all_caught_up();
+}
+
+// Exclusive mode.
+static void begin(int flags) {
+    log_write(LOG_NOTICE, "User requested shutdown...");
+    pending_flags = flags;
+    if (!must_wait(flags)) {
+        go_on();
+        return;
+    }
+    int64_t now = main_dispatcher->mono_ms;
+    stage = SHUTDOWN_WAITS_FOR_REPLICAS;
+    deadline_ms = now + 1000 * (int64_t)config.shutdown_timeout;
+    pause_start(PAUSE_BY_SHUTDOWN, now, FOR_EVER, true);
+    log_write(LOG_NOTICE, "Waiting for replicas before shutting down.");
+}
+
 void shutdown_cron(struct dispatcher *dispatcher) {
-    if (!pending) return;
+    if (stage != SHUTDOWN_WAITS_FOR_REPLICAS) return;
     bool caught_up = replication_replicas() == 0 || replication_all_caught_up();
     if (!caught_up && dispatcher->mono_ms < deadline_ms) return;
     if (!caught_up) log_write(LOG_WARNING, "Replicas lag behind, and the shutdown-timeout is over.");
     dispatch_begin_exclusive(dispatcher);
-    finish(dispatcher, pending_flags);
-    end_pending();
+    if (stage == SHUTDOWN_WAITS_FOR_REPLICAS) go_on(); // unless it was aborted meanwhile
     dispatch_end_exclusive(dispatcher);
-    tell_waiters("-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
 }
 
 // --- Signals.
@@ -120,18 +184,15 @@ static void signalled(struct source *source, uint32_t events) {
     struct signalfd_siginfo info;
     if (read(source->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
     bool interrupt = info.ssi_signo == SIGINT;
-    if (pending && interrupt) {
+    if (shutdown_pending() && interrupt) {
         log_write(LOG_WARNING, "You insist... exiting now.");
         process_remove_pid_file();
-        exit(1);
+        _exit(1);
     }
     log_write(LOG_WARNING, "Received %s scheduling shutdown...", interrupt ? "SIGINT" : "SIGTERM");
-    if (pending) return;
-    int flags = interrupt ? config.shutdown_on_sigint : config.shutdown_on_sigterm;
-    dispatch_begin_exclusive(signal_dispatcher);
-    if (!begin(signal_dispatcher, flags))
-        log_write(LOG_WARNING, "Errors trying to shut down the server. Check the logs for more information.");
-    dispatch_end_exclusive(signal_dispatcher);
+    dispatch_begin_exclusive(main_dispatcher);
+    if (!shutdown_pending()) begin(interrupt ? config.shutdown_on_sigint : config.shutdown_on_sigterm);
+    dispatch_end_exclusive(main_dispatcher);
 }
 
 void shutdown_watch_signals(struct loop *loop, struct dispatcher *dispatcher) {
@@ -140,7 +201,9 @@ void shutdown_watch_signals(struct loop *loop, struct dispatcher *dispatcher) {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    signal_dispatcher = dispatcher;
+    main_dispatcher = dispatcher;
+    main_loop = loop;
+    timer_init(&retry, try_again);
     source = (struct source){.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), .ready = signalled};
     if (source.fd >= 0) loop_add_level(loop, &source);
 }
@@ -164,7 +227,7 @@ static bool parse_flags(struct call *call, int *flags, bool *abort_it) {
 }
 
 static void abort_shutdown(struct call *call) {
-    if (!pending) {
+    if (!shutdown_pending()) {
         reply_error(call->reply, "ERR No shutdown in progress.");
         return;
     }
@@ -188,11 +251,12 @@ static void shutdown_command(struct call *call) {
         abort_shutdown(call);
         return;
     }
-    bool waits = pending || begin(call_dispatcher(call), flags);
-    if (waits && waiter_count < WAITERS_MAX)
-        waiters[waiter_count++] = call_defer(call, 0, wait_ran_out);
-    else
+    if (waiter_count == WAITERS_MAX) {
         reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+        return;
+    }
+    if (!shutdown_pending()) begin(flags);
+    waiters[waiter_count++] = call_defer(call, 0, wait_ran_out);
 }
 
 const struct command shutdown_commands[] = {

@@ -1,5 +1,6 @@
-// shutdown: how the server ends in order: replicas catch up, a snapshot is written when there are save points, clients get
-// their replies, files go. By SHUTDOWN or a signal.
+// shutdown: how the server ends in order: replicas catch up, then clients are held, and once every worker is between two
+// commands a snapshot is written when there are save points, files go, and the workers are told to stop. From the snapshot
+// on no command runs, so what was acknowledged is in it. main frees the rest. By SHUTDOWN or a signal.
 #ifndef SHOAL_SERVER_SHUTDOWN_H
 #define SHOAL_SERVER_SHUTDOWN_H
 
@@ -16,7 +17,10 @@ void shutdown_watch_signals(struct loop *loop, struct dispatcher *dispatcher);
 void shutdown_cron(struct dispatcher *dispatcher);
 bool shutdown_pending(void);
 
-// Called last before the process ends, in exclusive mode: whoever has state to save saves it.
-void shutdown_set_farewell(void (*farewell)(void));
+// Ends the server as it is, saving nothing: it can't serve. Worker 0.
+void shutdown_give_up(void);
+
+// What the process says to its parent, once the workers have ended.
+int shutdown_exit_code(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,10 @@
 #include "call/settings.h"
 #include "keyspace/access.h"
 #include "keyspace/keyspace.h"
+#include "keyspace/slot_lock.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/process.h"
 #include "persistence/snapshot.h"
 
 static char folder[64], path[128];
@@ -86,7 +89,7 @@ static void expect_same(struct keyspace *other) {
 
 static void save(void) {
     struct buffer error = BUFFER_EMPTY;
-    struct snapshot_origin origin = {"0123456789012345678901234567890123456789", 987654321};
+    struct snapshot_origin origin = {"0123456789012345678901234567890123456789", 987654321, 7};
     if (!snapshot_save(keyspace, path, &origin, &error)) fail_msg("%s", buffer_string(&error));
     assert_int_equal(error.size, 0);
 }
@@ -104,6 +107,7 @@ static void what_is_saved_is_loaded(void **state) {
         assert_int_equal(loaded.keys, 203);
         assert_string_equal(loaded.replication_id, "0123456789012345678901234567890123456789");
         assert_int_equal(loaded.offset, 987654321);
+        assert_int_equal(loaded.stream_db, 7);
         expect_same(other);
         struct snapshot_progress progress;
         snapshot_progress(&progress);
@@ -226,7 +230,7 @@ static void a_full_disk_leaves_the_former_file(void **state) {
     tight = (struct rlimit){10000, before.rlim_max};
     setrlimit(RLIMIT_FSIZE, &tight);
     struct buffer error = BUFFER_EMPTY;
-    struct snapshot_origin origin = {NULL, 0};
+    struct snapshot_origin origin = {NULL, 0, 0};
     bool saved = snapshot_save(keyspace, path, &origin, &error);
     setrlimit(RLIMIT_FSIZE, &before);
     assert_false(saved);
@@ -237,7 +241,7 @@ static void a_full_disk_leaves_the_former_file(void **state) {
 
 static void a_folder_that_is_not_there_is_named(void **state) {
     struct buffer error = BUFFER_EMPTY;
-    struct snapshot_origin origin = {NULL, 0};
+    struct snapshot_origin origin = {NULL, 0, 0};
     assert_false(snapshot_save(keyspace, "/nonexistent-folder/dump.rdb", &origin, &error));
     assert_non_null(strstr(buffer_string(&error), "No such file or directory"));
     error.size = 0;
@@ -263,7 +267,7 @@ static bool wait_for_child(void) {
 static void a_child_saves_what_was_there_when_it_was_born(void **state) {
     fill();
     struct buffer error = BUFFER_EMPTY;
-    struct snapshot_origin origin = {NULL, 0};
+    struct snapshot_origin origin = {NULL, 0, 0};
     enum snapshot_purpose purpose;
     bool ok;
     assert_false(snapshot_poll(&purpose, &ok));
@@ -284,7 +288,7 @@ static void a_child_saves_what_was_there_when_it_was_born(void **state) {
     keyspace_destroy(other);
 }
 
-static void a_child_that_is_killed_leaves_nothing(void **state) {
+static void fill_much(void) {
     char *large = mem_alloc(1 << 20);
     char name[32];
     for (int i = 0; i < 40; i++) {
@@ -294,16 +298,75 @@ static void a_child_that_is_killed_leaves_nothing(void **state) {
         set(0, name, bytes_of(large, 1 << 20), NO_EXPIRY);
     }
     mem_free(large);
+}
+
+static char beside[160];
+
+// A child at its work.
+static void start_child(void) {
     struct buffer error = BUFFER_EMPTY;
-    struct snapshot_origin origin = {NULL, 0};
+    struct snapshot_origin origin = {NULL, 0, 0};
     assert_true(snapshot_start(keyspace, path, &origin, SNAPSHOT_FOR_REPLICAS, &error));
-    char beside[160];
     snprintf(beside, sizeof beside, "%s.temp-%d", path, snapshot_child());
     for (int i = 0; i < 5000 && !file_exists(beside) && !file_exists(path); i++)
         clock_sleep_us(1000);
-    snapshot_cancel();
+}
+
+static void a_child_that_is_killed_leaves_nothing(void **state) {
+    fill_much();
+    start_child();
+    process_kill(snapshot_child());
     if (!wait_for_child()) assert_false(file_exists(path));
     assert_false(file_exists(beside));
+}
+
+static void an_abandoned_child_is_gone_at_once(void **state) {
+    enum snapshot_purpose purpose;
+    bool ok;
+    snapshot_abandon(); // nothing happens when there is none
+    fill_much();
+    start_child();
+    int pid = snapshot_child();
+    snapshot_abandon();
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(errno, ESRCH);
+    assert_false(file_exists(beside));
+    assert_false(snapshot_running(NULL));
+    assert_false(snapshot_poll(&purpose, &ok));
+}
+
+static _Atomic int loads_ended;
+
+static void load_ended(void *context, const struct snapshot_loaded *loaded) {
+    *(struct snapshot_loaded *)context = *loaded;
+    loads_ended++;
+}
+
+// Last of all: what is stopped loads no more.
+static void a_load_is_broken_off(void **state) {
+    struct keyspace *other = keyspace_create(16);
+    struct snapshot_loaded loaded;
+    fill();
+    save();
+    slot_lock_add_threads(other, 1);
+    snapshot_load_start(other, path, false, load_ended, &loaded);
+    while (!loads_ended)
+        clock_sleep_us(1000);
+    assert_true(loaded.ok);
+    keyspace_clear(other, 0);
+    keyspace_clear(other, 7);
+    keyspace_clear(other, 15);
+    fill_much();
+    save();
+    snapshot_load_start(other, path, false, load_ended, &loaded);
+    snapshot_load_stop();
+    assert_int_equal(loads_ended, 2); // its thread has been joined
+    if (!loaded.ok) assert_non_null(strstr(loaded.error, "the server ends"));
+    snapshot_load_start(other, path, false, load_ended, &loaded);
+    snapshot_load_stop();
+    assert_int_equal(loads_ended, 3);
+    assert_false(loaded.ok);
+    keyspace_destroy(other);
 }
 
 int main(void) {
@@ -319,6 +382,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_named, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(a_child_saves_what_was_there_when_it_was_born, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(a_child_that_is_killed_leaves_nothing, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(an_abandoned_child_is_gone_at_once, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(a_load_is_broken_off, open_folder, close_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
