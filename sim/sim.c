@@ -12,6 +12,7 @@ enum {
     FRESH_PATIENCE_MS = 120000, // a cluster must have formed after this
     FRESH_LOOK_MS = 500,
     NAMES_A_NODE_MAX = 16, // places in the table of names
+    START_US = 100000,     // all processes of a cluster start within this
 };
 
 // -- the cluster as a whole
@@ -73,10 +74,14 @@ void sim_tell(struct sim *sim, const char *format, ...) {
     if (sim->transcript) buffer_appendf(sim->transcript, "%s\n", line);
 }
 
-void sim_run(struct sim *sim, uint64_t ms) {
-    uint64_t until = sim->world.now + ms * MICROSECONDS_PER_MS;
+static void run_us(struct sim *sim, uint64_t us) {
+    uint64_t until = sim->world.now + us;
     while (!sim->failed && world_step(&sim->world, until)) {
     }
+}
+
+void sim_run(struct sim *sim, uint64_t ms) {
+    run_us(sim, ms * MICROSECONDS_PER_MS);
 }
 
 // -- names
@@ -155,6 +160,7 @@ void sim_start_grown(struct sim *sim, uint32_t replicas) {
         buffer_appendf(file, "vars currentEpoch %u lastVoteEpoch 0\n", primaries);
         if (i < primaries) fill_keys(node, primaries);
         node_start(node);
+        run_us(sim, START_US / sim->count); // nobody's clocks tick together
     }
 }
 
