@@ -1,5 +1,6 @@
 """Primary and replicas: full and partial synchronisation, chains, WAIT, and Debian's redis-server on either side."""
 import re
+import socket
 import threading
 import time
 
@@ -469,3 +470,105 @@ def test_psync_by_hand(server):
     with primary.client() as client:
         client.send("PSYNC", identity, 10**9)
         assert wait_until(client.read, 10).startswith(b"FULLRESYNC")
+
+
+class FakePrimary:
+    """Answers the handshake and gives each replica that comes the next of its snapshots; notes what PSYNC asked."""
+
+    def __init__(self, snapshots):
+        self.snapshots = list(snapshots)
+        self.asked = []
+        self.connection = None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        if self.connection:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+    def _serve(self):
+        for snapshot in self.snapshots:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connection = connection
+            with connection, connection.makefile("rb") as lines:
+                try:
+                    self._shake_hands(connection, lines, snapshot)
+                except OSError:
+                    pass
+                self.connection = None
+
+    def _shake_hands(self, connection, lines, snapshot):
+        for line in lines:
+            if not line.startswith(b"*"):
+                continue
+            words = [(lines.readline(), lines.readline())[1].strip() for _ in range(int(line[1:]))]
+            if words[0] == b"PING":
+                connection.sendall(b"+PONG\r\n")
+            elif words[0] == b"PSYNC":
+                self.asked.append(words[1:])
+                connection.sendall(b"+FULLRESYNC %s 1000\r\n$%d\r\n%s" % (b"a" * 40, len(snapshot), snapshot))
+            elif words[:2] != [b"REPLCONF", b"ACK"]:
+                connection.sendall(b"+OK\r\n")
+
+
+def test_a_snapshot_that_cannot_be_loaded_leaves_nothing(server, yard):
+    """Half a snapshot is served to nobody, the link is tried anew, and the next one is taken whole."""
+    source, replica = server(save="3600 100000"), server()
+    with source.client() as client:
+        client.pipeline(["SET", f"k{i}", i] for i in range(5000))
+        client.call("SAVE")
+    whole = (source.directory / "dump.rdb").read_bytes()
+    broken = whole[:-8] + bytes(byte ^ 255 for byte in whole[-8:])  # its checksum, the last that is read
+    primary = yard.add(FakePrimary([broken, broken, whole]))
+    replica.call("SET", "mine", "v")
+    replica.call("REPLICAOF", "127.0.0.1", primary.port)
+    wait_until(lambda: replica.log().count("Failed loading the PRIMARY's snapshot") == 1, 20, "the first to fail")
+    with replica.client() as client:
+        seen = set()
+
+        def is_whole():
+            size = client.reply("DBSIZE")
+            if not isinstance(size, Error):  # LOADING
+                seen.add(size)
+            return size == 5000
+        wait_until(is_whole, 20, "the third to be there")
+        assert seen <= {0, 5000}, seen
+        assert client.call("GET", "k4999") == b"4999" and client.call("GET", "mine") is None
+    assert replica.log().count("Failed loading the PRIMARY's snapshot") == 2
+    assert [words[0] for words in primary.asked[1:]] == [b"?"] * 2  # what was lost is not said to be known
+    assert not list(replica.directory.glob("temp-*"))
+
+
+def test_the_stream_goes_on_in_its_database(server):
+    """A replica that comes back from its own snapshot, and a replica's replica: both go on where no SELECT is repeated."""
+    primary, replica, second = server(**FAST, repl_backlog_size="10mb"), server(save="3600 100000"), server()
+    attach(replica, primary)
+    with primary.client() as client:
+        client.call("SELECT", 5)
+        client.call("SET", "first", "v")
+        settled(primary, replica)
+        replica.stop()
+        client.call("SET", "while-away", "v")
+        replica.directives["replicaof"] = ("127.0.0.1", primary.port)
+        replica.start()
+        linked(replica)
+        client.call("SET", "back", "v")
+        settled(primary, replica)
+        assert primary.info("stats")["sync_partial_ok"] == "1"
+        attach(second, replica)
+        client.call("SET", "later", "v")
+        settled(primary, replica, second)
+        expected = {b"first", b"while-away", b"back", b"later"}
+        for one in (primary, replica, second):
+            with one.client() as reader:
+                assert reader.call("DBSIZE") == 0, one
+                reader.call("SELECT", 5)
+                assert set(reader.call("KEYS", "*")) == expected, one
