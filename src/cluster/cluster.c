@@ -232,7 +232,8 @@ static void tell_role(struct cluster *cluster) {
 }
 
 // A promise is saved at once; what is only knowledge about others waits for the next tick, so that many
-// changes share a save.
+// changes share a save. One that is knowledge only still has to be forced to the disk while a promise is not there: it
+// takes the place of the save that was to bring it, and when it succeeds the promise counts as saved.
 static void save(struct cluster *cluster) {
     if (!(cluster->todo & TODO_SAVE)) return;
     if (!(cluster->todo & TODO_SAVE_SYNC)) {
@@ -241,7 +242,8 @@ static void save(struct cluster *cluster) {
     }
     struct cluster_action *action = action_add(cluster, CLUSTER_ACTION_SAVE);
     action->save.number = ++cluster->save_number;
-    action->save.sync = (cluster->todo & TODO_SAVE_SYNC) != 0;
+    bool owes = cluster->save_failed || cluster->promise_number > cluster->saved_number;
+    action->save.sync = owes || (cluster->todo & TODO_SAVE_SYNC) != 0;
     if (cluster->todo & TODO_PROMISE) cluster->promise_number = cluster->save_number;
     cluster->todo &= ~(uint32_t)(TODO_SAVE | TODO_PROMISE | TODO_SAVE_SYNC);
     cluster->next_save = 0;
