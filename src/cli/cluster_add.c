@@ -48,10 +48,10 @@ static bool connect_new(struct addition *addition, const struct options *options
     while (addition->primary_id && nodes->items[primary].id != addition->primary_id)
         primary++;
     size_t before = nodes->count;
-    if (!cluster_nodes_add(nodes, options, addition->host, addition->port)) {
+    enum node_answer answer = cluster_nodes_add(nodes, options, addition->host, addition->port);
+    if (answer == NODE_UNREACHABLE)
         cluster_log(TONE_BAD, "[ERR] Sorry, can't connect to node %s:%u\n", addition->host, addition->port);
-        return false;
-    }
+    if (answer != NODE_ADDED) return false;
     addition->member = &nodes->items[0];
     addition->node = &nodes->items[before];
     if (addition->primary_id) addition->primary_id = nodes->items[primary].id;
@@ -86,7 +86,7 @@ static bool copy_functions(const struct addition *addition) {
     else if (!good)
         cluster_log(TONE_BAD,
                     ">>> New node already contains functions and can not be added to the cluster. Use "
-                    "FUNCTION FLUSH and try again.\n");
+                    "FUNCTION FLUSH and try again.\r\n");
     if (good) {
         cluster_log(TONE_STEP, ">>> Send FUNCTION RESTORE to %s:%u\n", node->host, node->port);
         const struct bytes words[] = {BYTES("FUNCTION"), BYTES("RESTORE"), buffer_bytes(&kept)};

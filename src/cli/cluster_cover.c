@@ -128,7 +128,7 @@ static bool collect(const struct cover *cover, size_t index) {
         if (&nodes->items[i] != owner && cover->keys[i * cover->slot_count + index] &&
             !cluster_slot_set(&nodes->items[i], slot, "IMPORTING", owner->id))
             return false;
-    if (!cluster_slot_claim(owner, slot)) return false;
+    if (!cluster_slot_claim(owner, slot) || !cluster_slot_assign(nodes, slot, owner, NULL)) return false;
     for (size_t i = 0; i < nodes->count; i++) {
         uint64_t moved;
         if (&nodes->items[i] == owner || !cover->keys[i * cover->slot_count + index]) continue;
@@ -145,17 +145,25 @@ static bool cover_several(const struct cover *cover) {
     return true;
 }
 
+// Asks about each kind of slot, also after a no; an order that fails ends it.
 static bool cover_all(const struct cover *cover) {
-    if (cluster_slots_any(cover->none) &&
-        (!is_accepted(cover->none, "no keys across the cluster", "covering with a random node") ||
-         !cover_none(cover)))
-        return false;
-    if (cluster_slots_any(cover->one) &&
-        (!is_accepted(cover->one, "keys in just one node", "covering with those nodes") || !cover_one(cover)))
-        return false;
-    return !cluster_slots_any(cover->several) ||
-           (is_accepted(cover->several, "keys in multiple nodes", "moving keys into a single node") &&
-            cover_several(cover));
+    static const struct {
+        const char *what, *question;
+        bool (*carry_out)(const struct cover *);
+    } kinds[] = {
+        {"no keys across the cluster", "covering with a random node", cover_none},
+        {"keys in just one node", "covering with those nodes", cover_one},
+        {"keys in multiple nodes", "moving keys into a single node", cover_several},
+    };
+    const uint8_t *const slots[] = {cover->none, cover->one, cover->several};
+    bool all = true;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!cluster_slots_any(slots[i])) continue;
+        bool accepted = is_accepted(slots[i], kinds[i].what, kinds[i].question);
+        if (accepted && !kinds[i].carry_out(cover)) return false;
+        all = all && accepted;
+    }
+    return all;
 }
 
 bool cluster_fix_coverage(struct cluster_nodes *nodes, const struct cluster_health *health) {

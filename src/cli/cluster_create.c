@@ -42,7 +42,7 @@ static bool collect_nodes(struct cluster_nodes *nodes, const struct options *opt
             fprintf(stderr, "Invalid address format: %s\n", address);
             return false;
         }
-        bool good = cluster_nodes_add(nodes, options, host, port);
+        bool good = cluster_nodes_add(nodes, options, host, port) == NODE_ADDED;
         mem_free(host);
         if (!good || !cluster_node_is_empty(&nodes->items[nodes->count - 1]) || !is_new(nodes)) return false;
     }

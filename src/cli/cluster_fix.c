@@ -12,6 +12,9 @@
 #include "cli/cluster_json.h"
 #include "cli/cluster_log.h"
 #include "cluster/plan.h"
+#include "os/clock.h"
+
+enum { AGREE_POLL_MS = 100, AGREE_GIVE_UP_MS = 5000 };
 
 // The primaries and what they say of one slot, index by index.
 struct repair {
@@ -102,7 +105,9 @@ static bool install_owner(const struct repair *repair, size_t owner) {
     for (size_t i = 0; i < repair->count; i++)
         if (repair->claims[i].yield && !cluster_slot_yield(repair->primaries[i], repair->slot, node))
             return false;
-    return cluster_slot_claim(node, repair->slot);
+    // MIGRATE at those that give their keys needs an owner to be known there.
+    return cluster_slot_claim(node, repair->slot) &&
+           cluster_slot_assign(repair->nodes, repair->slot, node, NULL);
 }
 
 static bool gather(const struct repair *repair, struct cluster_node *source, struct cluster_node *owner) {
@@ -235,7 +240,9 @@ static bool leave_to_one(const struct repair *repair) {
         if (i != owner && repair->claims[i].owner &&
             !cluster_slot_yield(repair->primaries[i], repair->slot, node))
             return false;
-    if (!cluster_slot_claim(node, repair->slot)) return false;
+    if (!cluster_slot_claim(node, repair->slot) ||
+        !cluster_slot_assign(repair->nodes, repair->slot, node, NULL))
+        return false;
     for (size_t i = 0; i < repair->count; i++) {
         const struct plan_claim *claim = &repair->claims[i];
         if (i == owner || (!claim->owner && !claim->keys)) continue;
@@ -272,16 +279,28 @@ static bool fix_owners(struct cluster_nodes *nodes, struct cluster_health *healt
     return true;
 }
 
+// The bus needs a moment to tell everybody who owns what now. Waits for that, so that what follows in a
+// script finds a cluster that agrees; not for ever, and in silence, since a check would say so.
+static void wait_for_agreement(struct cluster_nodes *nodes) {
+    int64_t started = clock_mono_ms();
+    while (cluster_nodes_refresh(nodes) && !cluster_nodes_agree(nodes) && !interrupt_noted() &&
+           clock_mono_ms() - started < AGREE_GIVE_UP_MS)
+        clock_sleep_us(AGREE_POLL_MS * 1000);
+}
+
 static bool fix(struct cluster_nodes *nodes) {
     struct cluster_health health = {0};
     if (!cluster_check_summary(nodes)) return false;
     cluster_check_head(nodes, true);
-    cluster_check_agreement(nodes, &health);
-    bool good = cluster_check_open(nodes, &health) || cluster_fix_open(nodes, &health);
+    bool quiet = cluster_check_agreement(nodes, &health); // nothing to wait for
+    bool good = cluster_check_open(nodes, &health) || (quiet = false, cluster_fix_open(nodes, &health));
     if (interrupt_noted()) return false;
-    good = (cluster_check_coverage(nodes, &health) || cluster_fix_coverage(nodes, &health)) && good;
+    good =
+        (cluster_check_coverage(nodes, &health) || (quiet = false, cluster_fix_coverage(nodes, &health))) &&
+        good;
     if (interrupt_noted()) return false;
     good = fix_owners(nodes, &health) && good;
+    if (!quiet || cluster_slots_any(health.contested)) wait_for_agreement(nodes);
     cluster_check_send(nodes, &health, good);
     return good;
 }

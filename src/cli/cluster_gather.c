@@ -52,7 +52,12 @@ bool cluster_slot_assign(const struct cluster_nodes *nodes, unsigned slot, struc
     if (!cluster_slot_set(owner, slot, "NODE", owner->id)) return false;
     note_owner(owner, slot, true);
     if (before) {
-        if (!cluster_slot_set(before, slot, "NODE", owner->id)) return false;
+        const struct reply *reply =
+            CONNECTION_ASK(before->connection, "CLUSTER", "SETSLOT", number, "NODE", owner->id);
+        if (!reply || (reply->type == REPLY_ERROR && !cluster_node_has_retired(reply))) {
+            cluster_node_say_error(before, reply);
+            return false;
+        }
         note_owner(before, slot, false);
     }
     for (size_t i = 0; i < nodes->count; i++) {
@@ -86,11 +91,13 @@ static bool is_absent(struct bytes digest) {
     return true;
 }
 
-static void say_differing(const struct migrate_keys *keys, const struct reply *ours,
+static void say_differing(const struct cluster_node *source, const struct cluster_node *target,
+                          const struct migrate_keys *keys, const struct reply *ours,
                           const struct reply *theirs, size_t count) {
     cluster_log(TONE_BAD,
                 "*** Found %zu key(s) in both source node and target node having different values.\n", count);
-    cluster_log(TONE_PLAIN, "    Keys:\n");
+    cluster_log(TONE_PLAIN, "    Source node: %s:%u\n    Target node: %s:%u\n    Keys(s):\n", source->host,
+                source->port, target->host, target->port);
     for (size_t i = 0; i < keys->count; i++)
         if (!is_absent(theirs->items[i].text) && !bytes_equal(ours->items[i].text, theirs->items[i].text))
             cluster_log(TONE_PLAIN, "    - %.*s\n", (int)keys->items[i].size, keys->items[i].data);
@@ -112,7 +119,7 @@ static bool are_equal(const struct cluster_node *source, const struct cluster_no
         differing +=
             !is_absent(theirs->items[i].text) && !bytes_equal(ours->items[i].text, theirs->items[i].text);
     if (!differing) return true;
-    say_differing(keys, ours, theirs, differing);
+    say_differing(source, target, keys, ours, theirs, differing);
     return false;
 }
 

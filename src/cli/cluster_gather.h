@@ -18,8 +18,9 @@ bool cluster_slot_claim(struct cluster_node *node, unsigned slot);
 // Makes the node, which says that it owns the slot, import it from the owner instead. Its keys stay.
 bool cluster_slot_yield(struct cluster_node *node, unsigned slot, const struct cluster_node *owner);
 
-// Tells all primaries, the new owner first, that the node owns the slot. False when one of `must` (two nodes)
-// refuses; what the others answer does not matter, the bus tells them too.
+// Tells all primaries, the new owner first, that the node owns the slot. False when the owner or the one
+// before (NULL: none) refuses; what the others answer does not matter, the bus tells them too. One that
+// imports the slot goes on importing.
 bool cluster_slot_assign(const struct cluster_nodes *nodes, unsigned slot, struct cluster_node *owner,
                          struct cluster_node *before);
 

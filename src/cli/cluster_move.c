@@ -56,7 +56,7 @@ static bool read_setslots(const struct cluster_node *at, size_t count, const cha
     bool good = true;
     for (size_t i = 0; i < count; i++) {
         const struct reply *reply = connection_read(at->connection);
-        if (reply && reply->type != REPLY_ERROR) continue;
+        if (reply && (reply->type != REPLY_ERROR || cluster_node_has_retired(reply))) continue;
         if (good) {
             cluster_log(TONE_BAD, "\n[ERR] CLUSTER SETSLOT ... %s failed.\n", how);
             cluster_node_say_error(at, reply);
@@ -139,9 +139,13 @@ static void say_migrate_failed(const struct batch *batch, const struct open_slot
                "place.\n");
 }
 
-// Errors that go away when the nodes have had a moment.
+// Errors that go away when the nodes have had a moment; the target's come through the source.
 static bool is_passing(struct bytes error) {
     static const char *const codes[] = {"CLUSTERDOWN ", "TRYAGAIN ", "LOADING ", "MASTERDOWN "};
+    static const char relayed[] = "ERR Target instance replied with error: ";
+    const size_t prefix = sizeof relayed - 1;
+    if (error.size > prefix && memcmp(error.data, relayed, prefix) == 0)
+        error = bytes_of(error.data + prefix, error.size - prefix);
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (error.size > strlen(codes[i]) && memcmp(error.data, codes[i], strlen(codes[i])) == 0) return true;
     return false;

@@ -44,6 +44,11 @@ void cluster_node_say_error(const struct cluster_node *node, const struct reply 
                     connection_error(node->connection));
 }
 
+bool cluster_node_has_retired(const struct reply *reply) {
+    static const char words[] = "SETSLOT only with masters";
+    return reply->type == REPLY_ERROR && memmem(reply->text.data, reply->text.size, words, sizeof words - 1);
+}
+
 bool cluster_node_order(const struct cluster_node *node, const char *const *arguments) {
     const struct reply *reply = connection_ask(node->connection, arguments);
     if (reply && reply->type != REPLY_ERROR) return true;
@@ -159,20 +164,20 @@ static void free_node(struct cluster_node *node) {
     mem_free(node->host);
 }
 
-// Adds a connected node; NULL when it can't be had. *text is what it knows.
-static struct cluster_node *add_node(struct cluster_nodes *nodes, const char *host, uint16_t port,
-                                     int timeout_ms, struct nodes_text *text) {
+// Appends a connected node. *text is what it knows.
+static enum node_answer add_node(struct cluster_nodes *nodes, const char *host, uint16_t port, int timeout_ms,
+                                 struct nodes_text *text) {
     struct connection *connection = connect_to(nodes->options, host, port, timeout_ms);
-    if (!connection) return NULL;
+    if (!connection) return NODE_UNREACHABLE;
     nodes->items = mem_realloc(nodes->items, (nodes->count + 1) * sizeof *nodes->items);
     struct cluster_node *node = &nodes->items[nodes->count];
     *node = (struct cluster_node){.host = mem_strdup(host), .port = port, .connection = connection};
     if (has_cluster_mode(node) && ask_view(node, text)) {
         nodes->count++;
-        return node;
+        return NODE_ADDED;
     }
     free_node(node);
-    return NULL;
+    return NODE_UNFIT;
 }
 
 static void count_replicas(struct cluster_nodes *nodes) {
@@ -184,13 +189,13 @@ static void count_replicas(struct cluster_nodes *nodes) {
     }
 }
 
-bool cluster_nodes_add(struct cluster_nodes *nodes, const struct options *options, const char *host,
-                       uint16_t port) {
+enum node_answer cluster_nodes_add(struct cluster_nodes *nodes, const struct options *options,
+                                   const char *host, uint16_t port) {
     struct nodes_text text = {0};
     nodes->options = options;
-    bool added = add_node(nodes, host, port, options->connect_timeout_ms, &text) != NULL;
+    enum node_answer answer = add_node(nodes, host, port, options->connect_timeout_ms, &text);
     nodes_text_free(&text);
-    return added;
+    return answer;
 }
 
 bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *options, const char *host,
@@ -198,7 +203,7 @@ bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *optio
     const unsigned unusable = NODES_TEXT_MYSELF | NODES_TEXT_NOADDR | NODES_TEXT_HANDSHAKE;
     struct nodes_text known = {0};
     *nodes = (struct cluster_nodes){.options = options};
-    if (!add_node(nodes, host, port, options->connect_timeout_ms, &known)) {
+    if (add_node(nodes, host, port, options->connect_timeout_ms, &known) != NODE_ADDED) {
         nodes_text_free(&known);
         return false;
     }
@@ -208,7 +213,7 @@ bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *optio
         if (line->flags & unusable) continue;
         int timeout_ms = options->connect_timeout_ms;
         if (line->flags & NODES_TEXT_FAIL && timeout_ms < 0) timeout_ms = FAILED_NODE_TIMEOUT_MS;
-        if (!add_node(nodes, line->ip[0] ? line->ip : host, line->port, timeout_ms, &ignored))
+        if (add_node(nodes, line->ip[0] ? line->ip : host, line->port, timeout_ms, &ignored) != NODE_ADDED)
             nodes->unreachable_primaries += !(line->flags & NODES_TEXT_REPLICA);
         nodes_text_free(&ignored);
     }

@@ -46,9 +46,10 @@ bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *optio
                         uint16_t port);
 
 // Connects to a node, checks that cluster mode is on and asks what it knows, without looking at others;
-// appended to `nodes`. False with the reason said.
-bool cluster_nodes_add(struct cluster_nodes *nodes, const struct options *options, const char *host,
-                       uint16_t port);
+// appended to `nodes`. Other answers than NODE_ADDED come with the reason said.
+enum node_answer { NODE_ADDED, NODE_UNREACHABLE, NODE_UNFIT };
+enum node_answer cluster_nodes_add(struct cluster_nodes *nodes, const struct options *options,
+                                   const char *host, uint16_t port);
 
 // Asks every node again. False when one does not answer.
 bool cluster_nodes_refresh(struct cluster_nodes *nodes);
@@ -80,6 +81,10 @@ void cluster_node_print(const struct cluster_node *node, int indent);
 // output.
 bool cluster_node_order(const struct cluster_node *node, const char *const *arguments);
 #define CLUSTER_NODE_ORDER(node, ...) cluster_node_order((node), (const char *const[]){__VA_ARGS__, NULL})
+
+// Is this the error with which a node that is a replica refuses SETSLOT? A primary becomes one on its own
+// when it hears that its last slot has a new owner, which may be sooner than we tell it.
+bool cluster_node_has_retired(const struct reply *reply);
 
 // Says that `node` answered with an error, or not at all (NULL).
 void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply);

@@ -1,0 +1,592 @@
+"""shoal-cli --cluster add-node, del-node, rebalance, fix, import, backup and set-timeout, beside Debian's redis-cli:
+what only looks is asked of the same cluster, what changes one is done to twins."""
+import difflib
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from support import programs
+from support.cluster import Cluster, ClusterClient, slot_of
+from support.programs import SLOWNESS, wait_until
+from support.resp import ReplyError
+
+CLI = programs.shoal("cli")
+REDIS_CLI = programs.redis("cli")
+KINDS = ["redis", "shoal"]
+
+
+def program_of(kind):
+    if kind == "redis":
+        return programs.redis("server")
+    if not os.path.exists(programs.shoal("server")):
+        pytest.skip("shoal-server is not built")
+    return programs.shoal("server")
+
+
+def run(program, *arguments, stdin=b"", **environment):
+    environment = {**os.environ, "TERM": "dumb", **environment}
+    return subprocess.run([program, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=120 * SLOWNESS, env=environment)
+
+
+def ours(*arguments, **options):
+    return run(CLI, "--cluster", *arguments, **options)
+
+
+def assert_same(*arguments, **options):
+    expected = run(REDIS_CLI, "--cluster", *arguments, **options)
+    got = ours(*arguments, **options)
+    assert (got.stdout, got.stderr, got.returncode) == (expected.stdout, expected.stderr, expected.returncode)
+    return got
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared(request, module_yard):
+    """Three primaries and three replicas that no test changes."""
+    return Cluster(module_yard, 3, 1, program=program_of(request.param))
+
+
+class Twins:
+    """Two clusters alike: redis-cli works on one, shoal-cli on the other."""
+
+    def __init__(self, make, kinds, **options):
+        self.tools = (REDIS_CLI, CLI)
+        self.clusters = [make(kind, **options) for kind in kinds]
+
+    def each(self, action):
+        for cluster in self.clusters:
+            action(cluster)
+
+    def run(self, *arguments, stdin=b"", status=None):
+        """Both tools with arguments that may be functions of the cluster. Their outputs must be the same but for ids,
+        ports, and the order of the nodes, which is that of a hash table."""
+        texts = []
+        for tool, cluster in zip(self.tools, self.clusters):
+            words = [argument(cluster) if callable(argument) else argument for argument in arguments]
+            result = run(tool, "--cluster", *words, stdin=stdin)
+            texts.append((normal(result.stdout.decode(), cluster), normal(result.stderr.decode(), cluster),
+                          result.returncode))
+        for theirs, mine in zip(texts[0][:2], texts[1][:2]):
+            assert mine == theirs, "\n".join(difflib.unified_diff(theirs.split("\n"), mine.split("\n"), "redis-cli", "shoal-cli"))
+        assert texts[1][2] == texts[0][2]
+        assert status is None or texts[1][2] == status, texts[1]
+        return texts[1][0]
+
+    def wait_good(self):
+        for cluster in self.clusters:
+            wait_until(lambda: ours("check", cluster.nodes[0].address).returncode == 0, 20, "a good cluster", step=0.2)
+
+
+def normal(text, cluster):
+    """Ids and ports by the place of their node, runs of lines of one kind sorted, dots of waiting left out."""
+    for index, node in enumerate(cluster.nodes):
+        text = text.replace(cluster.identities[index], f"<id {index}>")
+        text = text.replace(cluster.identities[index][:8] + "...", f"<id {index}>")
+        text = re.sub(rf"\b{node.port}\b", f"<port {index}>", text)
+    text = re.sub(r"(Waiting for the cluster to join\n)\.*", r"\1", text)
+    text = re.sub("\n   ", " | ", text)
+    lines = []
+    for _, group in itertools.groupby(enumerate(text.split("\n")), key=lambda item: run_of(*item)):
+        lines += sorted(line for _, line in group)
+    return "\n".join(lines)
+
+
+def run_of(number, line):
+    """Which lines about nodes may stand in any order among themselves; every other line stays where it is."""
+    for kind, pattern in (("node", "[MS]: "), ("keys", ".* slots \\| "), ("timeout", r"\*\*\* New timeout|ERR setting"),
+                          ("open", r"\[WARNING\] Node ")):
+        if re.match(pattern, line):
+            return kind
+    return number
+
+
+@pytest.fixture
+def twins(kind, cluster):
+    """twins(primaries, replicas, spare): clusters and as many nodes beside them. In those that fix repairs, redis-cli has
+    one of redis-server's, whatever shoal-cli has: it sends its orders in transactions, which take more of a server than
+    what is to be seen here."""
+    def make(of, primaries=3, replicas=0, spare=0, **directives):
+        directives.setdefault("cluster_require_full_coverage", "no")
+        directives.setdefault("enable_debug_command", "yes")
+        made = cluster(primaries, replicas, program=program_of(of), **directives)
+        for _ in range(spare):
+            made.nodes.append(made.yard.server(program=program_of(of), cluster_enabled="yes", name=f"spare{len(made.yard.servers)}",
+                                               cluster_node_timeout=int(2000 * SLOWNESS), repl_diskless_sync_delay=0))
+        made.identities = [made.id_of(node) for node in made.nodes]
+        return made
+    return lambda fix=False, **options: Twins(make, ["redis" if fix else kind, kind], **options)
+
+
+def first(cluster):
+    return cluster.nodes[0].address
+
+
+def address_of(index):
+    return lambda cluster: cluster.nodes[index].address
+
+
+def id_at(index):
+    return lambda cluster: cluster.identities[index]
+
+
+def keys_in(slot, count=1):
+    return list(itertools.islice((f"k{i}" for i in itertools.count() if slot_of(f"k{i}") == slot), count))
+
+
+def put(node, key, value, asking=False):
+    with node.client() as client:
+        if asking:
+            client.call("ASKING")
+        client.call("SET", key, value)
+
+
+def set_slot(node, slot, *words):
+    node.call("CLUSTER", "SETSLOT", slot, *words)
+
+
+def fill(cluster, count):
+    with ClusterClient([node.port for node in cluster.nodes[:3]]) as client:
+        for i in range(count):
+            client.call(f"key:{i}", "SET", f"key:{i}", i)
+
+
+# ---- What only looks ----
+
+def test_wrong_arguments(shared):
+    address = shared.nodes[0].address
+    for words in (["help"], ["fix"], ["add-node", address], ["add-node", address, address, address], ["del-node", address],
+                  ["del-node", "127.0.0.1", shared.nodes[0].port], ["set-timeout", address], ["set-timeout", address, 5],
+                  ["set-timeout", address, "x"], ["backup", address], ["import", address], ["import", address, address],
+                  ["import", address, "--cluster-from", "nonsense"], ["add-node", "nonsense", address],
+                  ["add-node", "127.0.0.1:1", "nonsense"], ["rebalance", "nonsense"], ["fix", "127.0.0.1:1"]):
+        assert_same(*words)
+
+
+def test_refusals(shared, redis_server, tmp_path):
+    address = shared.nodes[0].address
+    owner = shared.id_of(shared.masters()[1])
+    assert_same("del-node", address, "nonsense")
+    assert_same("del-node", address, owner)
+    assert_same("add-node", shared.nodes[1].address, address)
+    assert_same("add-node", "127.0.0.1:1", address)
+    assert_same("add-node", redis_server().address, address)
+    assert_same("add-node", "127.0.0.1:1", address, "--cluster-slave", "--cluster-master-id", "nonsense")
+    assert_same("import", address, "--cluster-from", "127.0.0.1:1")
+    assert_same("import", address, "--cluster-from", shared.nodes[1].address)
+    assert_same("rebalance", address)
+    assert_same("rebalance", address, "--cluster-weight", "nonsense=3")
+    assert_same("fix", address)
+    assert_same("fix", "127.0.0.1", shared.nodes[0].port)
+    assert_same("backup", address, tmp_path / "missing")
+
+
+def test_rebalance_plans_like_redis_cli(kind, cluster):
+    joined = cluster(4, 0, program=program_of(kind))
+    address = joined.nodes[0].address
+    ids = [joined.id_of(node) for node in joined.nodes]
+    ours("rebalance", address, "--cluster-weight", f"{ids[3]}=0")
+    wait_until(lambda: ours("check", address).returncode == 0, 20, "agreement", step=0.2)
+    for weights in ([], [f"{ids[0]}=2"], [f"{ids[0]}=0"], [f"{ids[0]}=x"], [f"{ids[0]}=1.5", f"{ids[1]}=3.7"],
+                    [f"{ids[2][:7]}=0.1", f"{ids[1]}=100"], [f"{ids[0]}=0", f"{ids[1]}=0"], [f"{ids[3]}=5"], ["nonsense"]):
+        for more in ([], ["--cluster-use-empty-masters"], ["--cluster-use-empty-masters", "--cluster-threshold", 60],
+                     ["--cluster-threshold", 0], ["--cluster-threshold", 0.01]):
+            words = ["--cluster-weight", *weights] if weights else []
+            assert_same("rebalance", address, "--cluster-simulate", *words, *more)
+
+
+# ---- Nodes come and go ----
+
+def test_add_node_and_del_node(twins):
+    pair = twins(replicas=1, spare=3)
+    pair.run("add-node", address_of(6), first, status=0)
+    pair.each(lambda cluster: wait_until(lambda: all(len(cluster.view(node)) == 7 for node in cluster.nodes[:7])))
+    # The new one is the only primary without a replica.
+    text = pair.run("add-node", address_of(7), first, "--cluster-slave", status=0)
+    assert "Automatically selected master 127.0.0.1:<port 6>\n" in text
+    pair.each(lambda cluster: wait_until(lambda: all(len(cluster.view(node)) == 8 for node in cluster.nodes[:8])))
+    pair.run("add-node", address_of(8), first, "--cluster-slave", "--cluster-master-id", id_at(1), status=0)
+    for cluster in pair.clusters:
+        cluster.wait_stable()
+        view = {entry["id"]: entry for entry in cluster.view(cluster.nodes[0])}
+        assert view[cluster.identities[7]]["primary"] == cluster.identities[6]
+        assert view[cluster.identities[8]]["primary"] == cluster.identities[1]
+    pair.run("del-node", first, id_at(8), status=0)
+    left = list(range(8))
+    pair.each(lambda cluster: wait_until(lambda: all(len(cluster.view(cluster.nodes[i])) == 8 for i in left)))
+    got = [run(tool, "--cluster", "del-node", first(cluster), cluster.identities[6])
+           for tool, cluster in zip(pair.tools, pair.clusters)]
+    for cluster, result in zip(pair.clusters, got):
+        text = normal(result.stdout.decode(), cluster)
+        assert result.returncode == 0, text
+        assert ">>> 127.0.0.1:<port 7> as replica of 127.0.0.1:<port" in text, "its replica is given to another primary"
+        assert len(cluster.view(cluster.nodes[0])) == 7
+        assert len(cluster.view(cluster.nodes[6])) == 1
+
+
+def test_add_node_copies_functions(twins, kind):
+    pair = twins(spare=2)
+    code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    try:
+        pair.each(lambda cluster: [node.call("FUNCTION", "LOAD", code) for node in cluster.nodes[:3] + cluster.nodes[4:]])
+    except ReplyError:
+        assert kind == "shoal"
+        pytest.skip("this server has no functions")
+    pair.run("add-node", address_of(3), first, status=0)
+    pair.each(lambda cluster: wait_until(lambda: all(len(cluster.view(node)) == 4 for node in cluster.nodes[:4])))
+    pair.wait_good()
+    pair.run("add-node", address_of(4), first, status=1)
+    pair.each(lambda cluster: cluster.nodes[3].call("FCALL", "f", 0))
+
+
+def test_set_timeout(twins):
+    pair = twins()
+    text = pair.run("set-timeout", first, 3210, status=0)
+    assert ">>> New node timeout set. 3 OK, 0 ERR." in text
+    for node in pair.clusters[1].nodes:
+        assert node.call("CONFIG", "GET", "cluster-node-timeout")[1] == b"3210"
+        assert "cluster-node-timeout 3210" in node.config_file.read_text()
+
+
+# ---- rebalance ----
+
+def test_rebalance_moves(twins):
+    pair = twins(spare=1)
+    pair.each(lambda cluster: fill(cluster, 500))
+    pair.run("add-node", address_of(3), first, status=0)
+    pair.each(lambda cluster: wait_until(lambda: all(len(cluster.view(node)) == 4 for node in cluster.nodes)))
+    pair.wait_good()
+    got = ours("rebalance", first(pair.clusters[1]), "--cluster-use-empty-masters")
+    assert got.returncode == 0, got.stdout[-300:]
+    assert re.search(rb"\nMoving 136[56] slots from \S+ to \S+\n#{1365,1366}\n", got.stdout), got.stdout[-300:]
+    cluster = pair.clusters[1]
+    wait_until(lambda: ours("check", first(cluster)).returncode == 0, 20, "agreement", step=0.2)
+    counts = [sum(last - start + 1 for start, last in entry["slots"]) for entry in cluster.view(cluster.nodes[0])]
+    assert counts == [4096] * 4
+    assert sum(node.call("DBSIZE") for node in cluster.nodes) == 500
+    assert_same("rebalance", first(cluster), "--cluster-use-empty-masters")
+    # Redis's tool finds nothing to do in what ours did, and empties a node by its weight.
+    got = ours("rebalance", first(cluster), "--cluster-weight", f"{cluster.identities[3]}=0", "--json")
+    events = [json.loads(line) for line in got.stdout.splitlines()]
+    assert sum(event["slots"] for event in events if event["event"] == "transfer") == 4096
+    assert sum(event["event"] == "slot" for event in events) == 4096
+    assert events[-1] == {"event": "end", "command": "rebalance", "status": 0, "interrupted": False}
+    assert any(event["event"] == "progress" and event["share"] == 1 for event in events)
+
+
+def test_rebalance_goes_on_after_an_interrupt(twins):
+    cluster = twins().clusters[1]
+    fill(cluster, 3000)
+    words = [CLI, "--cluster", "rebalance", first(cluster), "--cluster-weight", f"{cluster.identities[0]}=0", "--cluster-pipeline", "1"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "TERM": "dumb"})
+    seen = b""
+    while b"\n#" not in seen:
+        seen += process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    seen += process.stdout.read()
+    process.stdout.close()
+    assert process.wait(30 * SLOWNESS) == 1 and b"Interrupted: no slot is left open." in seen, seen[-300:]
+    wait_until(lambda: ours("check", first(cluster)).returncode == 0, 20, "agreement", step=0.2)
+    assert run(*words).returncode == 0
+    own = next(entry for entry in cluster.view(cluster.nodes[0]) if "myself" in entry["flags"])
+    assert own["slots"] == []
+    assert sum(node.call("DBSIZE") for node in cluster.masters()) == 3000
+
+
+# ---- fix ----
+
+def test_fix_of_open_slots(twins):
+    pair = twins(fix=True)
+
+    def open_them(cluster):
+        a, b, c = cluster.nodes
+        ida, idb, _ = cluster.identities
+        set_slot(a, 0, "MIGRATING", idb)  # migrating alone
+        set_slot(b, 1, "IMPORTING", ida)  # importing alone
+        put(a, keys_in(2)[0], "x")  # a move that was begun
+        set_slot(b, 2, "IMPORTING", ida)
+        set_slot(a, 2, "MIGRATING", idb)
+        for key in keys_in(3, 3):  # a move that is half done
+            put(a, key, "x")
+        set_slot(b, 3, "IMPORTING", ida)
+        set_slot(a, 3, "MIGRATING", idb)
+        a.call("MIGRATE", "127.0.0.1", b.port, "", 0, 5000, "KEYS", *keys_in(3, 2))
+        set_slot(b, 4, "IMPORTING", ida)  # two importing, one of them the target
+        set_slot(c, 4, "IMPORTING", ida)
+        set_slot(a, 4, "MIGRATING", idb)
+        set_slot(b, 5, "IMPORTING", ida)  # two importing, one of them with a key, nobody migrating
+        set_slot(c, 5, "IMPORTING", ida)
+        put(b, keys_in(5)[0], "x", asking=True)
+
+    pair.each(open_them)
+    shown = []
+    for tool, cluster in zip(pair.tools, pair.clusters):
+        result = run(tool, "--cluster", "fix", first(cluster))
+        assert result.returncode == 0, result.stdout.decode()
+        # redis-cli takes the slots in the order of a hash table.
+        text = normal(result.stdout.decode().split("are open: ")[1].split(">>> Check slots")[0], cluster)
+        parts = {}
+        for part in re.split("(?m)^>>> Fixing open slot ", text.split("\n", 1)[1])[1:]:
+            number, lines = part.split("\n", 1)
+            # Which of two importing nodes comes first, and which of them is the target when keys don't say it, is
+            # chance as well.
+            lines = re.sub(r"(importing in: )(.*)", lambda found: found[1] + ",".join(sorted(found[2].split(","))), lines)
+            parts[int(number)] = sorted(lines.split("\n"))
+        shown.append(parts)
+    assert shown[1].keys() == shown[0].keys() == set(range(6))
+    for slot in shown[0]:
+        assert shown[1][slot] == shown[0][slot], f"slot {slot}"
+    pair.wait_good()
+    for cluster in pair.clusters:
+        assert sorted(key.decode() for node in cluster.nodes for key in node.call("KEYS", "*")) == sorted(
+            keys_in(2) + keys_in(3, 3) + keys_in(5))
+        for slot, index in ((0, 0), (1, 0), (2, 1), (3, 1), (4, 1), (5, 1)):
+            assert cluster.owner(slot) is cluster.nodes[index], f"slot {slot}"
+
+
+def has_digests(cluster):
+    try:
+        cluster.nodes[0].call("DEBUG", "DIGEST-VALUE", "nothing")
+        return True
+    except ReplyError:
+        return False
+
+
+def test_fix_of_keys_at_both_nodes(twins):
+    pair = twins(fix=True)
+    keys = keys_in(7, 3)
+
+    def make(cluster):
+        for key in keys:
+            put(cluster.nodes[0], key, "right")
+        set_slot(cluster.nodes[1], 7, "IMPORTING", cluster.identities[0])
+        put(cluster.nodes[1], keys[0], "wrong", asking=True)
+        put(cluster.nodes[1], keys[1], "right", asking=True)
+
+    pair.each(make)
+    text = pair.run("fix", first, status=1)
+    assert "*** Target key exists" in text
+    if has_digests(pair.clusters[1]):
+        assert "*** Found 1 key(s) in both source node and target node having different values." in text
+    else:
+        assert "*** Value check failed!" in text
+    assert pair.clusters[1].nodes[0].call("GET", keys[0]) == b"right", "nothing is overwritten without --cluster-replace"
+    if has_digests(pair.clusters[1]):
+        pair.each(lambda cluster: put(cluster.nodes[1], keys[0], "right", asking=True))
+        assert "*** Replacing target keys..." in pair.run("fix", first, status=0)
+    else:
+        assert "*** Replacing target keys..." in pair.run("fix", first, "--cluster-replace", status=0)
+    pair.wait_good()
+    for cluster in pair.clusters:
+        assert cluster.nodes[0].call("DBSIZE") == 3 and cluster.nodes[1].call("DBSIZE") == 0
+
+
+def give_up(cluster, *slots):
+    for node in cluster.nodes:
+        node.call("CLUSTER", "DELSLOTS", *slots)
+    wait_until(lambda: all(not any(start <= slot <= last for entry in cluster.view(node) for start, last in entry["slots"])
+                           for node in cluster.nodes for slot in slots), 10, "everybody to have heard")
+
+
+def test_fix_of_coverage_asks(twins):
+    pair = twins(fix=True)
+    one, both = keys_in(21)[0], keys_in(22, 2)
+
+    def make(cluster):
+        a, b, _ = cluster.nodes
+        put(a, one, "x")
+        put(a, both[0], "x")
+        set_slot(b, 22, "IMPORTING", cluster.identities[0])
+        put(b, both[1], "x", asking=True)
+        set_slot(b, 22, "STABLE")
+        give_up(cluster, 21, 22, 5461)
+
+    pair.each(make)
+    for answers in (b"", b"no\n"):
+        text = pair.run("fix", first, stdin=answers, status=1)
+        assert "Fix these slots by covering with a random node? (type 'yes' to accept): " in text
+    texts = []
+    for tool, cluster in zip(pair.tools, pair.clusters):
+        result = run(tool, "--cluster", "fix", first(cluster), stdin=b"yes\nyes\nyes\n")
+        assert result.returncode == 0, result.stdout.decode()
+        # Who covers a slot without keys is chance, with redis-cli.
+        text = re.sub(r"(Covering slot 5461 with) \S+", r"\1", result.stdout.decode().split("Fixing slots coverage")[1])
+        texts.append(re.sub(r"(?<=:)\d+", lambda found: str([n.port for n in cluster.nodes].index(int(found[0]))), text))
+    pair.wait_good()
+    assert texts[1] == texts[0]
+    for cluster in pair.clusters:
+        assert sorted(key.decode() for key in cluster.nodes[0].call("KEYS", "*")) == sorted([one, *both])
+        assert cluster.nodes[1].call("DBSIZE") == 0
+
+
+def test_fix_with_an_unreachable_primary(twins):
+    pair = twins(fix=True)
+    pair.each(lambda cluster: cluster.nodes[2].kill())
+    for cluster in pair.clusters:
+        wait_until(lambda: any("fail" in entry["flags"] for entry in cluster.view(cluster.nodes[0])), 30, "the death to be noticed")
+    text = pair.run("fix", first, status=1)
+    assert "with 1 unreachable masters is dangerous" in text
+    cluster = pair.clusters[1]
+    got = ours("fix", first(cluster), "--cluster-fix-with-unreachable-masters", stdin=b"yes\n")
+    assert got.returncode == 0, got.stdout[-300:]
+    assert b"The following uncovered slots have no keys across the cluster:\n[10923-16383]\n" in got.stdout
+    counts = [len(re.findall(rf"(?m)>>> Covering slot \d+ with {node.address}$", got.stdout.decode())) for node in cluster.nodes]
+    assert counts == [2731, 2730, 0] or counts == [2730, 2731, 0], "they are spread evenly"
+    wait_until(lambda: ours("check", first(cluster)).stdout.endswith(b"[OK] All 16384 slots covered.\n"), 20, "coverage", step=0.3)
+
+
+def test_fix_of_several_owners(twins):
+    pair = twins(fix=True)
+    keys = keys_in(31, 3)
+
+    def make(cluster):
+        for key in keys:
+            put(cluster.nodes[0], key, "x")
+        # With the higher epoch the first one keeps the slot, whenever the bus settles it.
+        for node in cluster.nodes[1], cluster.nodes[0]:
+            node.call("CLUSTER", "BUMPEPOCH")
+
+    pair.each(make)
+    for tool, cluster in zip(pair.tools, pair.clusters):
+        a, b, _ = cluster.nodes
+        for _ in range(20):  # until we are faster than the bus
+            b.call("CLUSTER", "DELSLOTS", 31)
+            b.call("CLUSTER", "ADDSLOTS", 31)
+            result = run(tool, "--cluster", "fix", first(cluster), "--cluster-search-multiple-owners")
+            text = result.stdout.decode()
+            assert result.returncode == 0, text
+            if "[WARNING] Slot 31 has 2 owners:" in text:
+                break
+        assert "[WARNING] Slot 31 has 2 owners:" in text
+        assert f">>> Fixing multiple owners for slot 31...\n>>> Setting slot 31 owner: {a.address}\n" in text
+        assert text.endswith("[OK] No multiple owners found.\n")
+    pair.wait_good()
+    for cluster in pair.clusters:
+        assert cluster.owner(31) is cluster.nodes[0]
+        assert sorted(key.decode() for key in cluster.nodes[0].call("KEYS", "*")) == sorted(keys)
+
+
+# ---- import ----
+
+def test_import(twins, redis_server):
+    pair = twins()
+    sources = [redis_server(), redis_server()]
+
+    def load():
+        for source in sources:
+            source.call("FLUSHALL")
+            for i in range(50):
+                source.call("SET", f"k{i}", f"v{i}")
+            source.call("RPUSH", "list", "a", "b") if pair.clusters[1].nodes[0].program == programs.redis("server") else None
+
+    def words(*more):
+        ports = {id(cluster): source.address for cluster, source in zip(pair.clusters, sources)}
+        return ["import", first, "--cluster-from", lambda cluster: ports[id(cluster)], *more]
+
+    def tidy(text):
+        return re.sub(r"127\.0\.0\.1:\d+", "source", text)
+
+    load()
+    for more, keys_left, status in ((["--cluster-copy"], True, 0), ([], True, 1), (["--cluster-replace"], False, 0), ([], False, 0)):
+        results = []
+        for tool, cluster in zip(pair.tools, pair.clusters):
+            done = run(tool, "--cluster", *[word(cluster) if callable(word) else word for word in words(*more)])
+            text = done.stdout.decode()
+            head, _, keys = text.partition("*** Importing ")
+            lines = keys.splitlines()
+            results.append((tidy(normal(head, cluster)), sorted(tidy(normal(line, cluster)) for line in lines) if status == 0 else lines[-1:],
+                            done.stderr, done.returncode))
+        assert results[1] == results[0]
+        assert results[1][3] == status
+        assert all(bool(source.call("DBSIZE")) == keys_left for source in sources)
+    with pair.clusters[1].client() as client:
+        for i in range(50):
+            assert client.call(f"k{i}", "GET", f"k{i}") == b"v%d" % i
+
+
+def test_import_with_passwords(twins, redis_server):
+    cluster = twins().clusters[1]
+    source = redis_server(requirepass="secret")
+    words = ["import", first(cluster), "--cluster-from", source.address]
+    assert_same(*words)
+    assert_same(*words, "--cluster-from-pass", "wrong")
+    assert_same(*words, "--cluster-from-user", "default")
+    for more, stdin in ((["--cluster-from-pass", "secret"], b""), (["--cluster-from-user", "default", "--cluster-from-pass", "secret"], b""),
+                        (["--cluster-from-askpass"], b"secret\n")):
+        source.call("SET", "key", "value")
+        got = ours(*words, *more, "--cluster-replace", stdin=stdin)
+        assert got.returncode == 0 and b"*** Importing 1 keys from DB 0\nMigrating key to " in got.stdout
+        assert source.call("DBSIZE") == 0
+
+
+def test_import_goes_on_after_an_interrupt(twins, redis_server):
+    cluster = twins().clusters[1]
+    source = redis_server()
+    with source.client() as client:
+        client.pipeline([("SET", f"key:{i}", i) for i in range(20000)])
+    words = [CLI, "--cluster", "import", first(cluster), "--cluster-from", source.address]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "TERM": "dumb"})
+    seen = b""
+    while b"Migrating" not in seen:
+        seen += process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    seen += process.stdout.read()
+    process.stdout.close()
+    assert process.wait(30 * SLOWNESS) == 1
+    imported = int(re.search(rb"Interrupted: (\d+) keys are imported", seen).group(1))
+    assert 0 < imported < 20000 and source.call("DBSIZE") == 20000 - imported
+    assert run(*words).returncode == 0
+    assert source.call("DBSIZE") == 0 and sum(node.call("DBSIZE") for node in cluster.nodes) == 20000
+
+
+# ---- backup ----
+
+def test_backup(shared, tmp_path, redis_server):
+    fill(shared, 100)
+    theirs, mine = tmp_path / "theirs", tmp_path / "mine"
+    theirs.mkdir()
+    mine.mkdir()
+    address = shared.nodes[0].address
+    expected = run(REDIS_CLI, "--cluster", "backup", address, theirs)
+    got = ours("backup", address, mine)
+    assert got.returncode == expected.returncode == 0, got.stderr
+    assert got.stdout.replace(b"/mine", b"/theirs") == expected.stdout
+    cut = re.compile(rb"writing \d+ bytes")  # the file names the moment and the memory in use
+    assert cut.sub(b"", got.stderr.replace(b"/mine", b"/theirs")) == cut.sub(b"", expected.stderr)
+    assert sorted(path.name for path in mine.iterdir()) == sorted(path.name for path in theirs.iterdir())
+    assert (mine / "nodes.json").read_bytes() == (theirs / "nodes.json").read_bytes()
+    assert len(json.loads((mine / "nodes.json").read_text())) == 6
+    keys = 0
+    for file in mine.glob("*.rdb"):
+        restored = redis_server(dir=str(mine), dbfilename=file.name)
+        keys += restored.call("DBSIZE")
+    assert keys == 100
+
+
+def test_backup_of_a_cluster_in_trouble(shared, tmp_path):
+    node, other = shared.nodes[0], shared.nodes[1]
+    set_slot(node, 0, "MIGRATING", shared.id_of(other))
+    set_slot(other, 1, "IMPORTING", shared.id_of(node))
+    set_slot(other, 2, "IMPORTING", shared.id_of(node))
+    try:
+        texts = []
+        for tool in (REDIS_CLI, CLI):
+            directory = tmp_path / os.path.basename(tool)
+            directory.mkdir()
+            done = run(tool, "--cluster", "backup", node.address, directory)
+            assert done.returncode == 0
+            assert b"*** Cluster seems to have some problems" in done.stdout
+            texts.append(json.loads((directory / "nodes.json").read_text()))
+        assert texts[1] == texts[0]
+    finally:
+        for at, slot in ((node, 0), (other, 1), (other, 2)):
+            set_slot(at, slot, "STABLE")
