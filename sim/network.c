@@ -99,7 +99,9 @@ void network_free(struct network *network) {
 static void plan(struct connection *connection, uint64_t at, event_handler *handler,
                  struct cluster_message *message, int side) {
     connection->under_way++;
-    world_plan(connection->network->world, at, handler, connection, message, (uint64_t)side);
+    struct event *event =
+        world_plan(connection->network->world, at, handler, connection, message, (uint64_t)side);
+    if (handler == message_arrives) event->about = connection->node[!side] + 1;
 }
 
 // One way through the network, in microseconds, with the troubles of both hosts.

@@ -92,7 +92,7 @@ static void plan_tick(struct node *node) {
     if (at < soonest) at = soonest;
     if (node->tick_us && node->tick_us <= at) return;
     node->tick_us = at;
-    world_plan(&node->sim->world, at, tick_comes, node, NULL, at);
+    world_plan(&node->sim->world, at, tick_comes, node, NULL, at)->about = node->index + 1;
 }
 
 void node_step(struct node *node, struct cluster_event *event) {

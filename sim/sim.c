@@ -12,16 +12,32 @@ enum {
     FRESH_PATIENCE_MS = 120000, // a cluster must have formed after this
     FRESH_LOOK_MS = 500,
     NAMES_A_NODE_MAX = 16, // places in the table of names
-    START_US = 100000,     // all processes of a cluster start within this
+    LINE_SIZE = 64,        // of the processor's memory
+    NODE_LINES = 4,
+    CORE_LINES = 12,
+    START_US = 100000, // all processes of a cluster start within this
 };
 
 // -- the cluster as a whole
 // ------------------------------------------------------------------------------------------
 
+// The first lines of a node and of its core are what each step of it looks at.
+static void fetch_node(void *context, uint32_t index) {
+    const struct sim *sim = context;
+    const struct node *node = &sim->nodes[index];
+    const char *core = (const char *)node->core, *lines = (const char *)node;
+    for (int i = 0; i < NODE_LINES; i++)
+        __builtin_prefetch(lines + (size_t)i * LINE_SIZE);
+    for (int i = 0; core && i < CORE_LINES; i++)
+        __builtin_prefetch(core + (size_t)i * LINE_SIZE);
+}
+
 void sim_init(struct sim *sim, const struct options *options, uint32_t count, uint64_t timeout_ms,
               uint64_t seed, FILE *echo) {
     *sim = (struct sim){.options = options, .count = count, .timeout_ms = timeout_ms};
     world_init(&sim->world, seed);
+    sim->world.ahead = fetch_node;
+    sim->world.ahead_context = sim;
     trace_init(&sim->trace, echo);
     network_init(&sim->network, &sim->world, count, &node_network_sink, sim);
     checks_init(&sim->checks, count);

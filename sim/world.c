@@ -121,12 +121,31 @@ static struct event *take(struct world *world, uint64_t until) {
 // -- events
 // ------------------------------------------------------------------------------------------------------
 
-void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload,
-                uint64_t stamp) {
+struct event *world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject,
+                         void *payload, uint64_t stamp) {
     struct event *event = obtain(world);
     if (at < world->now) at = world->now;
-    *event = (struct event){happen, subject, payload, stamp, at, NULL};
+    *event = (struct event){happen, subject, payload, stamp, at, NULL, 0};
     put(world, event);
+    return event;
+}
+
+// The one that comes after, as far as it is known already.
+static struct event *after(const struct world *world, const struct event *event) {
+    if (event->next) return event->next;
+    uint32_t slot = slot_of(event->at, 0) + 1;
+    int used = slot < WHEEL_SLOTS ? first_used(&world->wheels[0], slot) : -1;
+    return used < 0 ? NULL : world->wheels[0].slots[used].first;
+}
+
+// What happens next waits for memory, not for work: asks for it one event ahead.
+static void look_ahead(const struct world *world, const struct event *event) {
+    const struct event *next = after(world, event);
+    if (!next) return;
+    __builtin_prefetch(next->subject);
+    if (next->about && world->ahead) world->ahead(world->ahead_context, next->about - 1);
+    const struct event *second = after(world, next);
+    if (second) __builtin_prefetch(second);
 }
 
 bool world_step(struct world *world, uint64_t until) {
@@ -137,6 +156,7 @@ bool world_step(struct world *world, uint64_t until) {
     }
     world->now = planned->at;
     world->steps++;
+    look_ahead(world, planned);
     struct event event = *planned; // the handler may plan more: give the place back first
     release(world, planned);
     event.happen(&event);

@@ -34,6 +34,7 @@ struct event {
     uint64_t stamp; // for the handler: a generation, a number, a flag
     uint64_t at;
     struct event *next;
+    uint32_t about; // the node that it happens to, plus one; 0: nobody in particular
 };
 
 struct wheel {
@@ -52,14 +53,19 @@ struct world {
     struct event **blocks;
     uint32_t block_count;
     struct prng prng;
+    // Told of the event after the next one that has `about`: memory that it will look at can be asked for.
+    // May be NULL.
+    void (*ahead)(void *context, uint32_t node);
+    void *ahead_context;
 };
 
 void world_init(struct world *world, uint64_t seed);
 void world_free(struct world *world);
 
-// Plans `happen` for the moment `at` (microseconds; a moment that has passed means now).
-void world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject, void *payload,
-                uint64_t stamp);
+// Plans `happen` for the moment `at` (microseconds; a moment that has passed means now). The event may be
+// told whom it is about, at once.
+struct event *world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject,
+                         void *payload, uint64_t stamp);
 
 // Lets the earliest event happen. False when none is planned before or at `until`; time then is `until`.
 bool world_step(struct world *world, uint64_t until);
