@@ -177,6 +177,24 @@ void call_reply_help(struct call *call, const char *const *lines) {
     reply_simple(call->reply, "    Prints this help.");
 }
 
+void call_reply_part(struct call *call, const struct entry *entry, struct bytes part) {
+    struct session *session = call->session;
+    bool by_reference =
+        part.size >= ATTACHMENT_MIN && entry->encoding == ENCODING_BLOB && session->connection;
+    if (__builtin_expect(!by_reference, 1)) {
+        reply_bulk(call->reply, part);
+        return;
+    }
+    reply_bulk_begin(call->reply, part.size);
+    attachments_add(&session->attachments, session->output.size, entry_blob(entry), part);
+    reply_bulk_end(call->reply);
+}
+
+void call_reply_string(struct call *call, const struct entry *entry) {
+    char scratch[NUMBER_TEXT_MAX];
+    call_reply_part(call, entry, entry_string(entry, scratch));
+}
+
 bool call_integer(struct call *call, struct bytes argument, int64_t *value) {
     if (number_parse(argument, value)) return true;
     reply_error(call->reply, "ERR value is not an integer or out of range");

@@ -89,6 +89,10 @@ void call_reply_help(struct call *call, const char *const *lines);
 bool call_integer(struct call *call, struct bytes argument, int64_t *value);
 bool call_integer_in(struct call *call, struct bytes argument, int64_t min, int64_t max, int64_t *value);
 
+// Replies the string value of `entry`; or `part` of it, which lies in it. A large one is not copied.
+void call_reply_string(struct call *call, const struct entry *entry);
+void call_reply_part(struct call *call, const struct entry *entry, struct bytes part);
+
 // --- Answers that come later.
 
 // Names a deferred answer; plain data, may travel through other threads.

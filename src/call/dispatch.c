@@ -210,8 +210,11 @@ static void count_time(struct command_counter *counter, uint64_t ns) {
 }
 
 static void after_reply_mode(struct session *session, size_t output_before) {
-    if (session->reply_mode == REPLY_OFF || session->reply_mode == REPLY_SKIP || session->kind == SESSION_PRIMARY)
+    if (session->reply_mode == REPLY_OFF || session->reply_mode == REPLY_SKIP ||
+        session->kind == SESSION_PRIMARY) {
         session->output.size = output_before;
+        attachments_cut(&session->attachments, output_before);
+    }
     if (session->reply_mode == REPLY_SKIP)
         session->reply_mode = REPLY_ON;
     else if (session->reply_mode == REPLY_SKIP_NEXT)

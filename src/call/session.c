@@ -36,6 +36,7 @@ void session_close(struct session *session) {
     session_empty_queue(session);
     mem_free(session->transaction.queue);
     buffer_free(&session->output);
+    attachments_free(&session->attachments);
     mem_free(session->name);
     mem_free(session->lib_name);
     mem_free(session->lib_version);
@@ -105,15 +106,16 @@ void session_describe(const struct session *session, int64_t mono_ms, struct buf
     describe_flags(session, out);
     size_t output = session_output_size(session);
     size_t memory = sizeof *session + session->output.capacity + session->input_size + session->input_free +
-                    session->transaction.memory;
-    buffer_appendf(out,
-                   " db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
-                   "rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d "
-                   "lib-name=%s lib-ver=%s",
-                   session->db, session->transaction.open ? session->transaction.count : -1,
-                   session->input_size, session->input_free, session->transaction.memory, session->output.capacity,
-                   session->output.capacity, session->output.size, session->output_elsewhere, memory,
-                   output ? "rw" : "r", session->last_command ? session->last_command->full_name : "NULL",
-                   session->protocol, session->lib_name ? session->lib_name : "",
-                   session->lib_version ? session->lib_version : "");
+                    session->transaction.memory + session->attachments.size;
+    buffer_appendf(
+        out,
+        " db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
+        "rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d "
+        "lib-name=%s lib-ver=%s",
+        session->db, session->transaction.open ? session->transaction.count : -1, session->input_size,
+        session->input_free, session->transaction.memory, session->output.capacity, session->output.capacity,
+        session->output.size, session->attachments.count - session->attachments.first,
+        session->attachments.size, memory, output ? "rw" : "r",
+        session->last_command ? session->last_command->full_name : "NULL", session->protocol,
+        session->lib_name ? session->lib_name : "", session->lib_version ? session->lib_version : "");
 }

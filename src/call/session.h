@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/list.h"
+#include "call/attachments.h"
 
 struct command;
 struct session;
@@ -74,8 +75,8 @@ struct session {
     unsigned wait_slot;
     uint64_t wait_offset, wait_count; // WAIT
 
-    struct buffer output;       // replies to be sent
-    size_t output_elsewhere;    // bytes already handed to the connection and not yet sent
+    struct buffer output;           // replies to be sent
+    struct attachments attachments; // large values among them
 
     struct transaction transaction;
     struct list_node watches; // struct session_watch, see transaction.c
@@ -114,7 +115,7 @@ void session_empty_queue(struct session *session);
 
 // Bytes that wait to be sent.
 static inline size_t session_output_size(const struct session *session) {
-    return session->output.size + session->output_elsewhere;
+    return session->output.size + session->attachments.size;
 }
 
 #endif

@@ -3,11 +3,6 @@
 #include "commands/string_options.h"
 #include "commands/strings.h"
 
-static void reply_value(struct call *call, const struct entry *entry) {
-    char scratch[NUMBER_TEXT_MAX];
-    reply_bulk(call->reply, entry_string(entry, scratch));
-}
-
 // Reads a string and replies it, or null. NULL when there is none, or it is no string.
 static struct entry *get(struct call *call, struct bytes key) {
     struct entry *entry = call_read(call, key);
@@ -16,7 +11,7 @@ static struct entry *get(struct call *call, struct bytes key) {
         return NULL;
     }
     if (!require_string(call, entry)) return NULL;
-    reply_value(call, entry);
+    call_reply_string(call, entry);
     return entry;
 }
 
@@ -32,7 +27,7 @@ void string_getset(struct call *call) {
     struct entry *old = call_read(call, call->argv[1]);
     if (!require_string(call, old)) return;
     if (old)
-        reply_value(call, old);
+        call_reply_string(call, old);
     else
         reply_null(call->reply);
     if (!call_set_string(call, call->argv[1], call->argv[2], NO_EXPIRY)) return;
@@ -51,7 +46,7 @@ void string_getex(struct call *call) {
     }
     int64_t expire_ms;
     if (!require_string(call, entry) || !string_options_expiry(call, &options, &expire_ms)) return;
-    reply_value(call, entry);
+    call_reply_string(call, entry);
 
     if (expire_ms != NO_EXPIRY && (options.given & (OPTION_EXAT | OPTION_PXAT)) &&
         expires_at_once(call, expire_ms)) {
@@ -87,7 +82,10 @@ void string_getrange(struct call *call) {
     struct entry *entry = call_read(call, call->argv[1]);
     if (!require_string(call, entry)) return;
     char scratch[NUMBER_TEXT_MAX];
-    reply_bulk(call->reply, entry ? range_of(entry_string(entry, scratch), start, end) : BYTES(""));
+    if (entry)
+        call_reply_part(call, entry, range_of(entry_string(entry, scratch), start, end));
+    else
+        reply_bulk(call->reply, BYTES(""));
 }
 
 void string_mget(struct call *call) {
@@ -95,7 +93,7 @@ void string_mget(struct call *call) {
     for (int i = 1; i < call->argc; i++) {
         struct entry *entry = call_read(call, call->argv[i]);
         if (entry && entry->type == ENTRY_STRING)
-            reply_value(call, entry);
+            call_reply_string(call, entry);
         else
             reply_null(call->reply);
     }

@@ -34,9 +34,8 @@ static void set_with_options(struct call *call) {
     struct entry *old = get ? call_read(call, key) : call_write(call, key);
     if (get) {
         if (!require_string(call, old)) return;
-        char scratch[NUMBER_TEXT_MAX];
         if (old)
-            reply_bulk(call->reply, entry_string(old, scratch));
+            call_reply_string(call, old);
         else
             reply_null(call->reply);
     }

@@ -81,6 +81,14 @@ void reply_bulk(struct reply *reply, struct bytes bytes) {
     out->size += bytes.size + 2;
 }
 
+void reply_bulk_begin(struct reply *reply, size_t size) {
+    append_header(reply->out, '$', size);
+}
+
+void reply_bulk_end(struct reply *reply) {
+    buffer_append(reply->out, "\r\n", 2);
+}
+
 void reply_bulk_string(struct reply *reply, const char *string) {
     reply_bulk(reply, bytes_from_string(string));
 }

@@ -22,6 +22,9 @@ void reply_error(struct reply *reply, const char *text);           // -text; beg
 void reply_errorf(struct reply *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_integer(struct reply *reply, int64_t value);
 void reply_bulk(struct reply *reply, struct bytes bytes);
+// What stands before and after a bulk's bytes, which reach the client by another way.
+void reply_bulk_begin(struct reply *reply, size_t size);
+void reply_bulk_end(struct reply *reply);
 void reply_bulk_string(struct reply *reply, const char *string);
 void reply_bulk_integer(struct reply *reply, int64_t value);       // an integer as a bulk string
 void reply_bulkf(struct reply *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));

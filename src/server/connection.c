@@ -1,13 +1,16 @@
 #include "server/connection.h"
 
 #include <errno.h>
+#include <sys/uio.h>
 
 #include "os/socket.h"
 
 enum {
     READ_ROOM = 16 * 1024,
     KEEP_CAPACITY = 64 * 1024, // a buffer that grew beyond this is given back once it is empty
-    WANTED_MAX = 64 * 1024 * 1024, // room made at once for a bulk that announces itself; beyond it grows as bytes come
+    PARTS_MAX = 64,            // of one writev
+    WANTED_MAX =
+        64 * 1024 * 1024, // room made at once for a bulk that announces itself; beyond it grows as bytes come
 };
 
 static bool make_room(struct connection *connection) {
@@ -52,18 +55,66 @@ void connection_compact(struct connection *connection) {
     connection->executed = 0;
 }
 
+// What is to be sent next, in order: the output's bytes up to an attachment, that, the bytes up to the next
+// ...
+static int gather(const struct connection *connection, struct iovec *parts) {
+    const struct buffer *output = &connection->session.output;
+    const struct attachments *attachments = &connection->session.attachments;
+    size_t from = connection->sent;
+    int count = 0;
+    for (unsigned i = attachments->first; i < attachments->count; i++) {
+        const struct attachment *attachment = &attachments->items[i];
+        if (count + 2 > PARTS_MAX) return count;
+        if (attachment->at > from)
+            parts[count++] = (struct iovec){output->data + from, attachment->at - from};
+        parts[count++] = (struct iovec){(char *)attachment->bytes.data, attachment->bytes.size};
+        from = attachment->at;
+    }
+    if (count < PARTS_MAX && output->size > from)
+        parts[count++] = (struct iovec){output->data + from, output->size - from};
+    return count;
+}
+
+static size_t lesser(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static void note_sent(struct connection *connection, size_t count) {
+    struct attachments *attachments = &connection->session.attachments;
+    while (count) {
+        bool attached = attachments->first < attachments->count;
+        const struct attachment *next = attached ? &attachments->items[attachments->first] : NULL;
+        size_t part =
+            lesser(count, (attached ? next->at : connection->session.output.size) - connection->sent);
+        connection->sent += part;
+        count -= part;
+        if (!attached || connection->sent < next->at) continue;
+        part = lesser(count, next->bytes.size);
+        attachments_sent(attachments, part);
+        count -= part;
+    }
+}
+
+static ssize_t send_some(struct connection *connection) {
+    const struct buffer *output = &connection->session.output;
+    int fd = connection->source.fd;
+    if (__builtin_expect(connection->session.attachments.count == 0, 1))
+        return socket_write(fd, output->data + connection->sent, output->size - connection->sent);
+    struct iovec parts[PARTS_MAX];
+    return socket_writev(fd, parts, gather(connection, parts));
+}
+
 bool connection_flush(struct connection *connection, size_t *count) {
     struct buffer *output = &connection->session.output;
     *count = 0;
     while (connection->sent < output->size) {
-        ssize_t put =
-            socket_write(connection->source.fd, output->data + connection->sent, output->size - connection->sent);
+        ssize_t put = send_some(connection);
         if (put == -EAGAIN) {
             connection->blocked = true;
             return true;
         }
         if (put < 0) return false;
-        connection->sent += (size_t)put;
+        note_sent(connection, (size_t)put);
         *count += (size_t)put;
     }
     connection->sent = output->size = 0;

@@ -22,7 +22,7 @@ struct connection {
     size_t wanted;   // bytes that the command at the end of input still lacks, as the parser guesses
     struct resp_parser parser;
     const char *protocol_error; // told when everything before it is executed
-    size_t sent;     // bytes of session.output that are sent
+    size_t sent;                // bytes of session.output that are sent; what is attached before them, too
     bool readable;   // the socket may hold more
     bool blocked;    // the socket took no more: wait for it to become writable
     bool in_wave;    // has commands in the wave that is being filled
@@ -44,7 +44,8 @@ enum read_result connection_read(struct connection *connection, uint64_t limit, 
 // Drops the executed bytes from the input; gives back a buffer that grew large. Nothing may point into it any more.
 void connection_compact(struct connection *connection);
 
-// Sends session.output as far as the socket takes it. False: the connection is broken. *count: bytes sent.
+// Sends session.output, and what is attached to it, as far as the socket takes it. False: the connection is
+// broken. *count: bytes sent.
 bool connection_flush(struct connection *connection, size_t *count);
 
 // Sends bytes that are not in the output (a replica's stream). -1: broken, else how many were taken.

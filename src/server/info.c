@@ -88,7 +88,7 @@ struct counted {
 static void count_session(void *context, struct session *session) {
     struct counted *counted = context;
     uint64_t size = sizeof *session + session->output.capacity + session->input_size + session->input_free +
-                    session->transaction.memory;
+                    session->transaction.memory + session->attachments.size;
     if (session->kind == SESSION_REPLICA)
         counted->memory.replicas += size;
     else

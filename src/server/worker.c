@@ -498,7 +498,7 @@ static bool enforce_output_limit(struct connection *connection) {
     struct session *session = &connection->session;
     bool replica = session->kind == SESSION_REPLICA && !session->monitor;
     const struct output_limit *limit = replica ? &connection_limits.replica : &connection_limits.normal;
-    uint64_t size = session->output.size - connection->sent;
+    uint64_t size = session_output_size(session) - connection->sent;
     if (replica) size += hooks.replica_backlog(session);
     if (size > connection->worker->largest_output) connection->worker->largest_output = size;
     int64_t now = connection->worker->dispatcher.mono_ms;

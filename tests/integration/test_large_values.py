@@ -1,0 +1,74 @@
+"""Large values are replied by reference: whatever happens to the key meanwhile, the reply says what was asked for."""
+import pytest
+
+from support.programs import wait_until
+from support.resp import encode
+
+SIZES = [16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 300000, 5000000]
+
+
+def value_of(size, seed=0):
+    block = bytes((seed + i * 7) % 251 for i in range(2008))
+    return (block * (size // len(block) + 1))[:size]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_command_gives_the_bytes_that_are_there(server, workers):
+    shoal = server(io_threads=workers)
+    with shoal.client(timeout=30) as client:
+        for size in SIZES:
+            value = value_of(size)
+            client.call("SET", "k", value)
+            replies = client.pipeline([
+                ["GET", "k"], ["STRLEN", "k"], ["MGET", "k", "none", "k"], ["GETRANGE", "k", 1, -2], ["PING"],
+                ["SET", "k", "new", "GET"], ["GET", "k"], ["SET", "k", value], ["GETEX", "k", "EX", 100],
+                ["GETSET", "k", "newer"], ["SET", "k", value], ["GETDEL", "k"], ["GET", "k"]])
+            assert replies == [value, size, [value, None, value], value[1:-1], b"PONG", value, b"new", b"OK", value,
+                               value, b"OK", value, None]
+
+
+def test_a_value_changed_behind_its_reply_is_not_seen_in_it(server):
+    shoal = server()
+    value = value_of(3000000)
+    with shoal.client(timeout=30) as client, shoal.client(timeout=30) as other:
+        client.call("SET", "k", value)
+        # More than the sockets hold, so that the reply waits in the server while the key changes.
+        slow = [["GET", "k"]] * 12
+        client.send_bytes(encode(["GET", "k"]) * len(slow))
+        wait_until(lambda: b"omem=0" not in line_of(other, client), what="replies that wait")
+        assert other.call("SETRANGE", "k", 1000, "changed") == len(value)
+        assert other.call("APPEND", "k", "more") == len(value) + 4
+        assert other.call("SET", "k", "short") == b"OK"
+        assert [client.read() for _ in slow] == [value] * 12
+        assert client.call("GET", "k") == b"short"
+
+
+def line_of(asker, client):
+    identity = b" addr=%s:%d " % (client.socket.getsockname()[0].encode(), client.socket.getsockname()[1])
+    return next(line for line in asker.call("CLIENT", "LIST").splitlines() if identity in line)
+
+
+def test_queued_and_silenced_replies(server):
+    shoal = server()
+    value = value_of(200000)
+    with shoal.client(timeout=30) as client:
+        client.call("SET", "k", value)
+        replies = client.pipeline([["MULTI"], ["GET", "k"], ["SETRANGE", "k", 0, "xyz"], ["GET", "k"], ["EXEC"]])
+        assert replies[-1] == [value, len(value), b"xyz" + value[3:]]
+        silenced = [["CLIENT", "REPLY", "SKIP"], ["GET", "k"], ["PING"], ["CLIENT", "REPLY", "OFF"],
+                    ["GET", "k"], ["GET", "k"], ["CLIENT", "REPLY", "ON"], ["GETRANGE", "k", 0, 2]]
+        client.send_bytes(b"".join(encode(command) for command in silenced))
+        assert [client.read() for _ in range(3)] == [b"PONG", b"OK", b"xyz"]
+
+
+def test_a_client_that_never_reads_is_ended_and_its_values_are_freed(server):
+    shoal = server(client_output_buffer_limit=("normal", "20mb", 0, 0))
+    value = value_of(4000000)
+    with shoal.client(timeout=30) as other:
+        other.call("SET", "k", value)
+        deaf = shoal.client(timeout=30)
+        deaf.send_bytes(encode(["GET", "k"]) * 20)
+        wait_until(lambda: other.call("CLIENT", "LIST").count(b"id=") == 1, seconds=20, what="the end of the deaf client")
+        deaf.close()
+        other.call("DEL", "k")
+        wait_until(lambda: int(other.info("memory")["used_memory"]) < 8000000, seconds=20, what="the memory")
