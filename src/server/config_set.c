@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/words.h"
 #include "server/config.h"
 #include "server/directive.h"
 
@@ -11,21 +10,6 @@ struct change {
     struct bytes name; // as the client wrote it
     char *before;
 };
-
-// A value as CONFIG SET and CONFIG GET have it: one text, of several words where the directive takes several.
-static bool set_text(const struct directive *directive, struct bytes value, struct buffer *error) {
-    if (!(directive->flags & DIRECTIVE_WORDS)) return directive_set(directive, &value, 1, false, error);
-    struct words words = WORDS_EMPTY;
-    bool fine = words_split(value, &words);
-    if (!fine)
-        buffer_append_string(error, "unbalanced quotes");
-    else if (words.count == 0)
-        fine = directive_set(directive, &value, 1, false, error);
-    else
-        fine = directive_set(directive, words.items, (unsigned)words.count, false, error);
-    words_free(&words);
-    return fine;
-}
 
 static void explain(struct buffer *error, struct bytes name, const char *reason) {
     buffer_appendf(error, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", (int)name.size, name.data,
@@ -62,8 +46,10 @@ static bool look_up(struct change *changes, unsigned count, bool local_client, s
 
 static void put_back(struct change *changes, unsigned count) {
     struct buffer ignored = BUFFER_EMPTY;
-    while (count--)
-        set_text(changes[count].directive, bytes_from_string(changes[count].before), &ignored);
+    while (count--) {
+        struct bytes before = bytes_from_string(changes[count].before);
+        directive_set(changes[count].directive, &before, 1, false, &ignored);
+    }
     buffer_free(&ignored);
 }
 
@@ -73,7 +59,7 @@ static bool set_all(struct change *changes, const struct bytes *pairs, unsigned 
         directive_print(changes[i].directive, &text);
         changes[i].before = mem_strdup(buffer_string(&text));
         buffer_free(&text);
-        bool fine = set_text(changes[i].directive, pairs[2 * i + 1], &reason);
+        bool fine = directive_set(changes[i].directive, &pairs[2 * i + 1], 1, false, &reason);
         if (!fine) explain(error, changes[i].name, buffer_string(&reason));
         buffer_free(&reason);
         if (fine) continue;

@@ -40,14 +40,6 @@ static bool parse_points(const struct bytes *values, unsigned count, struct save
 
 bool parse_save(const struct directive *directive, const struct bytes *values, unsigned count, bool again,
                 struct buffer *error) {
-    if (count == 1 && memchr(values[0].data, ' ', values[0].size)) { // all of it in one pair of quotes
-        struct words words = WORDS_EMPTY;
-        bool fine = words_split(values[0], &words);
-        fine = fine && words.count != 1 && parse_save(directive, words.items, (unsigned)words.count, again, error);
-        if (!fine && error->size == 0) buffer_append_string(error, "Invalid save parameters");
-        words_free(&words);
-        return fine;
-    }
     if (count == 0) return fail(error, "wrong number of arguments");
     if (count == 1 && values[0].size == 0) {
         config.save_point_count = 0;

@@ -190,9 +190,26 @@ static void set_initial(const struct directive *directive) {
     words_free(&words);
 }
 
+// Several words in one pair of quotes, as CONFIG SET has them and a file may.
+static bool set_split(const struct directive *directive, struct bytes value, bool again,
+                      struct buffer *error) {
+    struct words words = WORDS_EMPTY;
+    bool fine = words_split(value, &words);
+    if (!fine)
+        buffer_append_string(error, "unbalanced quotes");
+    else
+        fine = set_value(directive, words.items, (unsigned)words.count, again, error);
+    words_free(&words);
+    return fine;
+}
+
 bool directive_set(const struct directive *directive, const struct bytes *values, unsigned count, bool again,
                    struct buffer *error) {
-    if (!set_value(directive, values, count, again, error)) return false;
+    bool splits = count == 1 && directive->flags & DIRECTIVE_WORDS && values[0].size &&
+                  memchr(values[0].data, ' ', values[0].size);
+    bool fine = splits ? set_split(directive, values[0], again, error)
+                       : set_value(directive, values, count, again, error);
+    if (!fine) return false;
     if (!(directive->flags & DIRECTIVE_ABSENT) || directive_is_initial(directive)) return true;
     buffer_appendf(error, "this version of Shoal has no %s", directive->feature);
     set_initial(directive);

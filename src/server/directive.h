@@ -68,7 +68,8 @@ unsigned directive_count(void);
 // By name or alias, any case; *by_alias (may be NULL) tells which. NULL: there is none.
 const struct directive *directive_find(struct bytes name);
 
-// Takes a value. False, with nothing changed and the reason in `error`.
+// Takes a value; one that takes several words may have them in one, as CONFIG SET has. False, with nothing
+// changed and the reason in `error`.
 bool directive_set(const struct directive *directive, const struct bytes *values, unsigned count, bool again,
                    struct buffer *error);
 

@@ -62,7 +62,8 @@ requirepass "a b\\x41\\n"
 hz 20
 hz 30
 dbfilename 'it.rdb'
-save ""
+save "900 1 30 2"
+client-output-buffer-limit "normal 20mb 10mb 5"
 maxmemory 1GB
 maxmemory-policy ALLKEYS-LRU
 slave-read-only no
@@ -79,6 +80,8 @@ loglevel verbose
         assert client.config("replica-read-only") == "no"
         assert client.config("requirepass") == "a bA\n"
         assert client.config("loglevel") == "verbose"
+        assert client.config("save") == "900 1 30 2"
+        assert client.config("client-output-buffer-limit").startswith("normal 20971520 10485760 5 ")
 
 
 def test_command_line_over_file(server):
