@@ -206,6 +206,37 @@ void check_started(struct sim *sim, struct node *node) {
     check_disk(sim, node);
 }
 
+static bool voted_for(const struct checks *checks, uint64_t epoch, uint32_t voter, uint64_t whom) {
+    uint64_t candidate;
+    return map_get(&checks->votes, vote_key(epoch, voter), &candidate) && candidate == whom;
+}
+
+static uint32_t count_votes(const struct sim *sim, uint64_t epoch, uint64_t whom) {
+    uint32_t votes = 0;
+    for (uint32_t voter = 0; voter < sim->count; voter++)
+        votes += voted_for(&sim->checks, epoch, voter, whom);
+    return votes;
+}
+
+// Two majorities of the same voters have one in common. But after a TAKEOVER, which asks nobody, a primary
+// that has not heard of it votes with its shard's voice, and so does the one that took its place: the
+// protocol promises one winner to those only who don't use it ("manual failover without cluster consensus ...
+// in violation of the last-failover-wins principle"). Is that why there are two: do the two count as many
+// voters as there are seats, when those who sat on one seat are counted once?
+static bool seats_were_doubled(const struct sim *sim, uint64_t epoch, uint64_t one, uint64_t other,
+                               uint32_t seats) {
+    uint32_t doubled = 0;
+    for (uint32_t voter = 0; voter < sim->count; voter++) {
+        int rival = sim->nodes[voter].took_from;
+        if (rival < 0) continue;
+        doubled += (voted_for(&sim->checks, epoch, voter, one) &&
+                    voted_for(&sim->checks, epoch, (uint32_t)rival, other)) ||
+                   (voted_for(&sim->checks, epoch, voter, other) &&
+                    voted_for(&sim->checks, epoch, (uint32_t)rival, one));
+    }
+    return doubled && count_votes(sim, epoch, one) + count_votes(sim, epoch, other) - doubled <= seats;
+}
+
 void check_promoted(struct sim *sim, struct node *node) {
     struct checks *checks = &sim->checks;
     struct cluster_view_status status;
@@ -214,15 +245,12 @@ void check_promoted(struct sim *sim, struct node *node) {
     cluster_view_myself(node->core, &myself);
     uint64_t epoch = myself.config_epoch, other;
     if (node->taken_over || myself.slots == 0) return;
-    uint32_t votes = 0;
-    for (uint32_t voter = 0; voter < sim->count; voter++) {
-        uint64_t candidate;
-        if (map_get(&checks->votes, vote_key(epoch, voter), &candidate)) votes += candidate == node->index;
-    }
+    uint32_t votes = count_votes(sim, epoch, node->index);
     if (votes < status.size / 2 + 1)
         sim_fail(sim, "elections are won by majorities: n%u won epoch %" PRIu64 " with %u votes of %u",
                  node->index, epoch, votes, status.size);
-    if (map_get(&checks->winners, epoch, &other) && other != node->index)
+    if (map_get(&checks->winners, epoch, &other) && other != node->index &&
+        !seats_were_doubled(sim, epoch, node->index, other, status.size))
         sim_fail(sim, "one winner per epoch: n%u won epoch %" PRIu64 ", which n%" PRIu64 " had won",
                  node->index, epoch, other);
     map_put(&checks->winners, epoch, node->index);

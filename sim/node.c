@@ -449,11 +449,13 @@ static void saved_comes(struct event *event) {
 // ----------------------------------------------------------------------------------------
 
 static void become_primary(struct node *node, const struct cluster_event *cause) {
-    bool was_replica = node->replication.source >= 0;
+    int source = node->replication.source;
+    bool was_replica = source >= 0;
     node->is_primary = true;
     replication_lead(node);
     node->taken_over = cause->kind == CLUSTER_EVENT_ORDER && cause->order.count > 1 &&
                        bytes_is(cause->order.arguments[1], "takeover");
+    node->took_from = node->taken_over || !was_replica ? source : node->sim->nodes[source].took_from;
     struct cluster_view_node myself;
     cluster_view_myself(node->core, &myself);
     sim_tell(node->sim, "n%u becomes primary, config epoch %" PRIu64, node->index, myself.config_epoch);
@@ -464,6 +466,8 @@ static void become_replica(struct node *node, const struct cluster_action *actio
     int source = network_find(&node->sim->network, action->primary.ip);
     bool same = !node->is_primary && node->replication.source == source;
     node->is_primary = false;
+    for (uint32_t i = 0; i < node->sim->count; i++)
+        if (node->sim->nodes[i].took_from == (int)node->index) node->sim->nodes[i].took_from = -1;
     replication_follow(node, source);
     if (!same) sim_tell(node->sim, "n%u becomes replica of n%d", node->index, source);
 }
@@ -507,7 +511,7 @@ void node_init(struct node *node, struct sim *sim, uint32_t index) {
     node->config.bus_port = NODE_BUS_PORT;
     node->config.note_level = sim->trace.echo ? LOG_DEBUG : LOG_NOTICE;
     node->config.blacklist_ttl = ADMIN_BLACKLIST_MS;
-    node->replication.source = -1;
+    node->replication.source = node->took_from = -1;
     // Machines were not all switched on at the same time.
     node->clock.base_us = world_between(&sim->world, 1000000, 100000000);
     // But what time of day it is they agree on.

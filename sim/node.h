@@ -66,9 +66,11 @@ struct node {
     uint64_t saved; // number of the last save that completed
     struct held_send *first_held, *last_held;
     struct replication replication;
-    bool is_primary;        // as the core said last
-    bool asked_kindly;      // the last FAILOVER order was without FORCE or TAKEOVER
-    bool taken_over;        // the last promotion was a TAKEOVER
+    bool is_primary;   // as the core said last
+    bool asked_kindly; // the last FAILOVER order was without FORCE or TAKEOVER
+    bool taken_over;   // the last promotion was a TAKEOVER
+    int took_from;     // whose place it, or whom it was elected to succeed, took with one; -1: nobody's, or
+                       // that primary has stepped down since
     uint32_t asked_in_life; // of the primary
     uint32_t order_count;
     struct pending_order *orders;
