@@ -188,6 +188,15 @@ static bool settle_taken(struct cluster *cluster, const struct peer *sender, uin
     return beaten;
 }
 
+// Do slots of ours go elsewhere just now? A newer epoch of ours would then be a claim to them, too: were it to
+// cross the SETSLOT NODE by which the target has got one, the target would give it back, while we are told that
+// it is gone, and nobody would claim it. (Of our kind the target would insist. A redis-server does not.)
+static bool gives_slots_away(const struct cluster *cluster) {
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && cluster->moving; slot++)
+        if (cluster->migrating[slot] != NO_PEER) return true;
+    return false;
+}
+
 // We keep what we have taken: the others will hear of it with an epoch that is newer than any other's.
 static void defend(struct cluster *cluster) {
     action_note(cluster, LOG_NOTICE,
@@ -216,8 +225,9 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
         if (claimed & ~owned) learn_claims(cluster, byte * 8, slots, sender, config_epoch, head, &losses);
     }
     if (fell_silent) sender->slots_changed = ++cluster->slots_version; // what we say of it changes
-    if (cluster->taken && settle_taken(cluster, sender, config_epoch, slots)) losses.defended = true;
-    if (losses.defended) defend(cluster);
+    bool giving = cluster->taken && gives_slots_away(cluster); // then it has to wait; the marks stay
+    if (!giving && cluster->taken && settle_taken(cluster, sender, config_epoch, slots)) losses.defended = true;
+    if (!giving && losses.defended) defend(cluster);
     // Cluster spec, "How hash slots configuration propagates": a primary whose last slot was taken becomes a
     // replica of the node that took it; and its replicas follow.
     bool wanted = cluster->config.allow_replica_migration || losses.claimed == losses.ours;
