@@ -155,8 +155,7 @@ static void append_node(struct buffer *out, const struct cluster_node *node, uns
 static bool save_nodes(const struct cluster_nodes *nodes, const char *directory, unsigned errors) {
     struct buffer text = BUFFER_EMPTY, path = BUFFER_EMPTY;
     join_path(&path, directory, "nodes.json");
-    printf("Saving cluster configuration to: %s\n", buffer_string(&path));
-    fflush(stdout);
+    cluster_log(TONE_STEP, "Saving cluster configuration to: %s\n", buffer_string(&path));
     buffer_append_string(&text, "[\n");
     for (size_t i = 0; i < nodes->count; i++) {
         if (i) buffer_append_string(&text, ",\n");

@@ -73,9 +73,22 @@ static bool is_accepted(const uint8_t *slots, const char *what, const char *ques
     return terminal_ask(prompt, answer, sizeof answer) && strcmp(answer, "yes") == 0;
 }
 
-static bool claim(struct cluster_node *node, unsigned slot) {
-    cluster_log(TONE_STEP, ">>> Covering slot %u with %s:%u\n", slot, node->host, node->port);
-    return cluster_slot_claim(node, slot);
+// Gives slots[i] to the node with index owners[i], node by node.
+static bool claim_all(const struct cover *cover, const uint16_t *slots, const size_t *owners, size_t count) {
+    struct cluster_nodes *nodes = cover->nodes;
+    uint16_t *own = mem_calloc(count + 1, sizeof *own);
+    bool good = true;
+    for (size_t i = 0; i < count; i++)
+        cluster_log(TONE_STEP, ">>> Covering slot %u with %s:%u\n", slots[i], nodes->items[owners[i]].host,
+                    nodes->items[owners[i]].port);
+    for (size_t node = 0; good && node < nodes->count && !interrupt_noted(); node++) {
+        size_t taken = 0;
+        for (size_t i = 0; i < count; i++)
+            if (owners[i] == node) own[taken++] = slots[i];
+        good = cluster_slots_claim(&nodes->items[node], own, taken);
+    }
+    mem_free(own);
+    return good;
 }
 
 // Those without a key: to the primaries that own the fewest slots.
@@ -83,45 +96,57 @@ static bool cover_none(const struct cover *cover) {
     struct cluster_nodes *nodes = cover->nodes;
     size_t *indices = mem_calloc(nodes->count + 1, sizeof *indices),
            *loads = mem_calloc(nodes->count + 1, sizeof *loads);
-    size_t *owners = mem_calloc(cover->slot_count + 1, sizeof *owners), primaries = 0, wanted = 0, next = 0;
+    size_t *owners = mem_calloc(cover->slot_count + 1, sizeof *owners), primaries = 0, wanted = 0;
+    uint16_t *slots = mem_calloc(cover->slot_count + 1, sizeof *slots);
     for (size_t i = 0; i < nodes->count; i++) {
         if (!cluster_node_is_primary(&nodes->items[i])) continue;
         indices[primaries] = i;
         loads[primaries++] = nodes->items[i].slot_count;
     }
     for (size_t i = 0; i < cover->slot_count; i++)
-        wanted += bitset_test(cover->none, cover->slots[i]);
+        if (bitset_test(cover->none, cover->slots[i])) slots[wanted++] = cover->slots[i];
     bool good = primaries > 0;
-    if (good) plan_cover(loads, primaries, wanted, owners);
-    for (size_t i = 0; good && i < cover->slot_count && !interrupt_noted(); i++)
-        if (bitset_test(cover->none, cover->slots[i]))
-            good = claim(&nodes->items[indices[owners[next++]]], cover->slots[i]);
+    if (good) {
+        plan_cover(loads, primaries, wanted, owners);
+        for (size_t i = 0; i < wanted; i++)
+            owners[i] = indices[owners[i]];
+        good = claim_all(cover, slots, owners, wanted);
+    }
     mem_free(indices);
     mem_free(loads);
     mem_free(owners);
+    mem_free(slots);
     return good;
 }
 
-static struct cluster_node *most_keys(const struct cover *cover, size_t index) {
+// The index of the node with the most keys of the index-th slot.
+static size_t most_keys(const struct cover *cover, size_t index) {
     size_t best = 0;
     for (size_t node = 1; node < cover->nodes->count; node++)
         if (cover->keys[node * cover->slot_count + index] > cover->keys[best * cover->slot_count + index])
             best = node;
-    return &cover->nodes->items[best];
+    return best;
 }
 
 static bool cover_one(const struct cover *cover) {
-    for (size_t i = 0; i < cover->slot_count && !interrupt_noted(); i++)
-        if (bitset_test(cover->one, cover->slots[i]) && !claim(most_keys(cover, i), cover->slots[i]))
-            return false;
-    return true;
+    size_t *owners = mem_calloc(cover->slot_count + 1, sizeof *owners), count = 0;
+    uint16_t *slots = mem_calloc(cover->slot_count + 1, sizeof *slots);
+    for (size_t i = 0; i < cover->slot_count; i++) {
+        if (!bitset_test(cover->one, cover->slots[i])) continue;
+        owners[count] = most_keys(cover, i);
+        slots[count++] = cover->slots[i];
+    }
+    bool good = claim_all(cover, slots, owners, count);
+    mem_free(owners);
+    mem_free(slots);
+    return good;
 }
 
 // The one with the most keys gets the slot and the others' keys. The others import before anybody owns it, so
 // that they keep their keys when they hear of an owner.
 static bool collect(const struct cover *cover, size_t index) {
     struct cluster_nodes *nodes = cover->nodes;
-    struct cluster_node *owner = most_keys(cover, index);
+    struct cluster_node *owner = &nodes->items[most_keys(cover, index)];
     unsigned slot = cover->slots[index];
     cluster_log(TONE_STEP, ">>> Covering slot %u moving keys to %s:%u\n", slot, owner->host, owner->port);
     for (size_t i = 0; i < nodes->count; i++)

@@ -172,7 +172,7 @@ static bool give_up(const struct repair *repair, const struct plan_fix *fix) {
 
 static bool carry_out(const struct repair *repair, const struct plan_fix *fix) {
     if (fix->elected) {
-        cluster_log(TONE_WARNING,
+        cluster_log(TONE_STEP,
                     ">>> No single clear owner for the slot, selecting an owner by # of keys...\n");
         if (!install_owner(repair, fix->owner)) return false;
     }

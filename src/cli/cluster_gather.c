@@ -10,7 +10,7 @@
 #include "cli/cluster_migrate.h"
 #include "resp/request.h"
 
-enum { KEYS_AT_ONCE = 10 };
+enum { KEYS_AT_ONCE = 10, CLAIMS_IN_FLIGHT = 256 };
 
 bool cluster_slot_set(const struct cluster_node *node, unsigned slot, const char *how, const char *id) {
     char number[NUMBER_TEXT_MAX];
@@ -32,6 +32,32 @@ bool cluster_slot_claim(struct cluster_node *node, unsigned slot) {
         return false;
     note_owner(node, slot, true);
     return CLUSTER_NODE_ORDER(node, "CLUSTER", "BUMPEPOCH");
+}
+
+bool cluster_slots_claim(struct cluster_node *node, const uint16_t *slots, size_t count) {
+    for (size_t at = 0; at < count;) {
+        size_t n = count - at < CLAIMS_IN_FLIGHT ? count - at : CLAIMS_IN_FLIGHT;
+        bool good = true;
+        for (size_t i = 0; i < n; i++) {
+            char number[NUMBER_TEXT_MAX];
+            number_format(number, slots[at + i]);
+            request_strings(connection_queue(node->connection), "CLUSTER", "SETSLOT", number, "NODE",
+                            node->id, NULL);
+        }
+        for (size_t i = 0; i < n; i++) {
+            const struct reply *reply = connection_read(node->connection);
+            if (reply && reply->type != REPLY_ERROR) {
+                note_owner(node, slots[at + i], true);
+                continue;
+            }
+            if (good) cluster_node_say_error(node, reply);
+            if (!reply) return false;
+            good = false;
+        }
+        if (!good) return false;
+        at += n;
+    }
+    return !count || CLUSTER_NODE_ORDER(node, "CLUSTER", "BUMPEPOCH");
 }
 
 // Importing comes right after giving up: a node does not drop the keys of a slot that it imports when it

@@ -5,6 +5,7 @@
 #define SHOAL_CLI_CLUSTER_GATHER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cli/cluster_nodes.h"
@@ -14,6 +15,9 @@ bool cluster_slot_set(const struct cluster_node *node, unsigned slot, const char
 
 // Makes the node own the slot with an epoch above all others', whatever it believed before.
 bool cluster_slot_claim(struct cluster_node *node, unsigned slot);
+
+// The same for slots that nobody owns, some at a time.
+bool cluster_slots_claim(struct cluster_node *node, const uint16_t *slots, size_t count);
 
 // Makes the node, which says that it owns the slot, import it from the owner instead. Its keys stay.
 bool cluster_slot_yield(struct cluster_node *node, unsigned slot, const struct cluster_node *owner);

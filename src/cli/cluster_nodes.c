@@ -149,7 +149,11 @@ static struct connection *connect_to(const struct options *options, const char *
 static bool has_cluster_mode(const struct cluster_node *node) {
     const struct reply *reply = CONNECTION_ASK(node->connection, "INFO", "cluster");
     if (!reply || reply->type == REPLY_ERROR) {
-        cluster_node_say_error(node, reply);
+        if (reply)
+            cluster_log(TONE_BAD, "[ERR] Node %s:%u %.*s\n", node->host, node->port, (int)reply->text.size,
+                        reply->text.data);
+        else
+            cluster_node_say_error(node, reply);
         return false;
     }
     if (memmem(reply->text.data, reply->text.size, "cluster_enabled:1", 17)) return true;
