@@ -119,6 +119,11 @@ static bool send_key(const struct import *import, const struct options *options,
     return true;
 }
 
+static void show(struct import *import, bool always) {
+    double share = import->bar.total ? (double)import->moved / (double)import->bar.total : 1;
+    bar_show(&import->bar, share, import->moved, "", always);
+}
+
 // Reads the answer for a key and says it; false when the key did not move.
 static bool read_key(struct import *import, struct bytes key) {
     const struct reply *reply = connection_read(import->source);
@@ -133,8 +138,7 @@ static bool read_key(struct import *import, struct bytes key) {
     }
     if (!import->bar.drawn) cluster_log(TONE_PLAIN, "OK\n");
     import->moved++;
-    double share = import->bar.total ? (double)import->moved / (double)import->bar.total : 1;
-    bar_show(&import->bar, share, import->moved, "", false);
+    show(import, false);
     return true;
 }
 
@@ -197,9 +201,10 @@ static bool run(struct import *import, const struct options *options) {
     interrupt_watch();
     bool good = move_all(import, options);
     interrupt_unwatch();
-    if (import->bar.drawn && import->bar.total)
-        bar_show(&import->bar, good && !interrupt_noted() ? 1 : 0, import->moved, "", true);
-    bar_end(&import->bar);
+    if (import->bar.total) {
+        show(import, true);
+        bar_end(&import->bar);
+    }
     if (good && interrupt_noted()) say_how_to_continue(import, options);
     return good && !interrupt_noted();
 }

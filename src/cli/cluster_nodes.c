@@ -130,7 +130,7 @@ static bool ask_view(struct cluster_node *node, struct nodes_text *text) {
     return true;
 }
 
-enum { FAILED_NODE_TIMEOUT_MS = 3000 }; // to connect to a node that the others say has failed
+enum { DOUBTFUL_NODE_TIMEOUT_MS = 3000 }; // to connect to a node that the first one does not reach
 
 static struct connection *connect_to(const struct options *options, const char *host, uint16_t port,
                                      int timeout_ms) {
@@ -216,7 +216,8 @@ bool cluster_nodes_load(struct cluster_nodes *nodes, const struct options *optio
         struct nodes_text ignored = {0};
         if (line->flags & unusable) continue;
         int timeout_ms = options->connect_timeout_ms;
-        if (line->flags & NODES_TEXT_FAIL && timeout_ms < 0) timeout_ms = FAILED_NODE_TIMEOUT_MS;
+        bool in_doubt = line->flags & (NODES_TEXT_FAIL | NODES_TEXT_PFAIL) || !line->link_up;
+        if (in_doubt && timeout_ms < 0) timeout_ms = DOUBTFUL_NODE_TIMEOUT_MS;
         if (add_node(nodes, line->ip[0] ? line->ip : host, line->port, timeout_ms, &ignored) != NODE_ADDED)
             nodes->unreachable_primaries += !(line->flags & NODES_TEXT_REPLICA);
         nodes_text_free(&ignored);

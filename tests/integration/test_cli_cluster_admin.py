@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -594,3 +595,77 @@ def test_backup_of_a_cluster_in_trouble(shared, tmp_path):
     finally:
         for at, slot in ((node, 0), (other, 1), (other, 2)):
             set_slot(at, slot, "STABLE")
+
+
+# ---- How far it is ----
+
+def on_terminal(*words):
+    """What the command writes to a terminal, and its exit status."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(CLI, [CLI, "--cluster", *map(str, words)], {**os.environ, "TERM": "dumb"})
+    seen = b""
+    try:
+        while chunk := os.read(fd, 65536):
+            seen += chunk
+    except OSError:
+        pass
+    os.close(fd)
+    return seen, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_bars_on_a_terminal(cluster, redis_server, tmp_path):
+    joined = cluster(3, 0, program=programs.redis("server"))
+    address = joined.nodes[0].address
+    source = redis_server()
+    with source.client() as client:
+        client.pipeline([("SET", f"key:{i}", i) for i in range(2000)])
+    seen, status = on_terminal("import", address, "--cluster-from", source.address)
+    assert status == 0 and re.search(rb"\r\[#{30}\] 100%  2000 keys  \d+ keys/s  0:00 left\x1b\[K\r\n$", seen), seen[-200:]
+    assert b"Migrating" not in seen
+    seen, status = on_terminal("backup", address, tmp_path)
+    assert status == 0 and len(re.findall(rb"\r\[#{30}\] 100%  \d+ bytes  \d+ bytes/s", seen)) == 3, seen[-300:]
+    seen, status = on_terminal("rebalance", address, "--cluster-weight", f"{joined.id_of(joined.nodes[0])}=2")
+    assert status == 0 and re.search(rb"\r\[#{30}\] 100%  slot \d+/\d+  \d+ keys  \d+ keys/s", seen), seen[-300:]
+    assert re.search(rb"\r\nMoved \d+ slots with \d+ keys in [\d.]+ s", seen)
+
+
+def test_events_of_json(cluster, redis_server, tmp_path):
+    joined = cluster(3, 0, program=programs.redis("server"), cluster_require_full_coverage="no")
+    address = joined.nodes[0].address
+    ids = [joined.id_of(node) for node in joined.nodes]
+    source = redis_server()
+    with source.client() as client:
+        client.pipeline([("SET", f"key:{i}", i) for i in range(300)])
+
+    def events(*words, status=0, **options):
+        got = ours(*words, "--json", **options)
+        assert got.returncode == status, got
+        lines = [json.loads(line) for line in got.stdout.splitlines()]
+        assert lines[-1] == {"event": "end", "command": words[0], "status": status, "interrupted": False}
+        return lines, got.stderr.decode()
+
+    def only(lines, kind):
+        return [line for line in lines if line["event"] == kind]
+
+    lines, words = events("import", address, "--cluster-from", source.address)
+    assert "Migrating key:7 to " in words
+    assert only(lines, "progress")[-1]["keys"] == 300 and only(lines, "progress")[-1]["share"] == 1
+    lines, _ = events("info", address)
+    assert sum(line["keys"] for line in only(lines, "keys")) == 300
+    lines, _ = events("backup", address, tmp_path)
+    files = only(lines, "file")
+    assert sorted(line["id"] for line in files) == sorted(ids)
+    assert all(os.path.getsize(line["path"]) == line["bytes"] for line in files)
+    lines, _ = events("reshard", address, "--cluster-from", ids[0], "--cluster-to", ids[1], "--cluster-slots", 20, "--cluster-yes")
+    assert [(line["slot"], line["from"], line["to"]) for line in only(lines, "slot")] == [(slot, ids[0], ids[1]) for slot in range(20)]
+    wait_until(lambda: ours("check", address).returncode == 0, 20, "agreement", step=0.2)
+    set_slot(joined.nodes[0], 100, "MIGRATING", ids[1])
+    give_up(joined, 5462, 5463, 5465)
+    lines, _ = events("check", address, status=1)
+    assert only(lines, "check") == [{"event": "check", "good": False, "agree": True, "open": [[100]],
+                                     "uncovered": [[5462, 5463], [5465]], "contested": []}]
+    assert {line["id"]: line["slots"] for line in only(lines, "node")}[ids[0]] == [[20, 5460]]
+    lines, _ = events("fix", address, stdin=b"yes\n")
+    assert only(lines, "open") == [{"event": "open", "slot": 100, "fixed": True}]
+    assert events("check", address)[0][-2]["good"]
