@@ -180,22 +180,42 @@ void check_spoken(struct sim *sim, struct node *node, uint32_t to, const struct 
     }
 }
 
-// The number after `word` in the file's last line, or 0.
+// The number after `word` in a text, or 0.
 static uint64_t number_after(const char *text, const char *word) {
     const char *at = text ? strstr(text, word) : NULL;
     return at ? strtoull(at + strlen(word), NULL, 10) : 0;
 }
 
+// The beginning of the last line of a terminated text.
+static const char *last_line(const char *text, size_t size) {
+    const char *at = text + size;
+    if (at > text && at[-1] == '\n') at--;
+    while (at > text && at[-1] != '\n')
+        at--;
+    return at;
+}
+
+// Where the flags of the node's own line stand. Mostly its line is where it was the last time.
+static const char *own_flags(struct checked_node *checked, const char *text, size_t size) {
+    static const char mark[] = " myself,";
+    const char *at = text + checked->myself_at;
+    if (checked->myself_at + sizeof mark <= size && memcmp(at, mark, sizeof mark - 1) == 0) return at;
+    at = strstr(text, mark);
+    checked->myself_at = at ? (size_t)(at - text) : 0;
+    return at;
+}
+
 void check_disk(struct sim *sim, struct node *node) {
     struct checked_node *checked = &sim->checks.nodes[node->index];
     const char *text = buffer_string(&node->disk.file);
-    const char *last = strstr(text, "vars ");
+    const char *last = last_line(text, node->disk.file.size);
     checked->disk_epoch = number_after(last, "currentEpoch ");
     checked->disk_vote_epoch = number_after(last, "lastVoteEpoch ");
-    const char *myself = strstr(text, " myself,");
-    uint64_t config_epoch = 0;
+    const char *field = own_flags(checked, text, node->disk.file.size);
     // " flags primary ping-sent pong-received config-epoch"
-    if (myself) sscanf(myself, " %*s %*s %*s %*s %" SCNu64, &config_epoch);
+    for (int i = 0; field && i < 4; i++)
+        field = strchr(field + 1, ' ');
+    uint64_t config_epoch = field ? strtoull(field, NULL, 10) : 0;
     if (config_epoch > checked->disk_config_epoch) checked->disk_config_epoch = config_epoch;
 }
 

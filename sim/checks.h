@@ -27,11 +27,13 @@ struct checked_node {
     uint64_t epoch;        // the current epoch of its last heartbeat in this life
     uint64_t vote_epoch;   // of its last vote or request for votes in this life
     uint64_t config_epoch; // the greatest that it claimed as a primary, in all lives
+    size_t myself_at;      // where its file last said which line is its own
     uint64_t disk_epoch, disk_vote_epoch;
     // The greatest config epoch that the file has held for the node itself since it started. Not the file's
-    // present one: a primary that has just become a replica writes its primary's epoch (as Redis does), and until
-    // it hears that this is saved it still says what it said before. That promise was on disk when it was made,
-    // and whatever the node wins later is newer than the current epoch, which never goes back on disk.
+    // present one: a primary that has just become a replica writes its primary's epoch (as Redis does), and
+    // until it hears that this is saved it still says what it said before. That promise was on disk when it
+    // was made, and whatever the node wins later is newer than the current epoch, which never goes back on
+    // disk.
     uint64_t disk_config_epoch;
 };
 

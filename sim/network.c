@@ -79,9 +79,16 @@ static void destroy(struct connection *connection) {
     mem_free(connection);
 }
 
+static bool both_closed(const struct connection *connection) {
+    return connection->end[0] == END_CLOSED && connection->end[1] == END_CLOSED;
+}
+
+// What waits for a path between two ends that are closed would be read by nobody: it need not be kept.
 static void destroy_if_over(struct connection *connection) {
-    if (connection->under_way == 0 && connection->end[0] == END_CLOSED && connection->end[1] == END_CLOSED)
-        destroy(connection);
+    if (!both_closed(connection)) return;
+    drop_waiting(connection, 0);
+    drop_waiting(connection, 1);
+    if (connection->under_way == 0) destroy(connection);
 }
 
 void network_close_all(struct network *network) {
@@ -334,7 +341,7 @@ static void message_arrives(struct event *event) {
     struct cluster_message *message = event->payload;
     int side = (int)event->stamp;
     connection->under_way--;
-    if (connection->network->closing) {
+    if (connection->network->closing || both_closed(connection)) {
         connection->queued[side]--;
         if (message) cluster_message_release(message);
         destroy_if_over(connection);

@@ -53,6 +53,7 @@ static struct cluster *create_empty(const struct cluster_commons *commons,
     memset(cluster->importing, 0xff, sizeof(cluster->importing));
     memset(cluster->taken_from, 0xff, sizeof(cluster->taken_from));
     cluster->claims_of = NO_PEER;
+    cluster->runs = mem_calloc(1, sizeof(*cluster->runs));
     cluster->told_primary = NO_PEER;
     cluster->manual.replica = NO_PEER;
     cluster->pool = commons ? message_pool_retain(commons->pool) : message_pool_create();
@@ -94,6 +95,8 @@ void cluster_destroy(struct cluster *cluster) {
     actions_begin(cluster);
     mem_free(cluster->actions.items);
     buffer_free(&cluster->text);
+    mem_free(cluster->runs->items);
+    mem_free(cluster->runs);
     peers_free(cluster);
     message_pool_destroy(cluster->pool);
     directory_release(cluster->directory);
@@ -232,8 +235,9 @@ static void tell_role(struct cluster *cluster) {
 }
 
 // A promise is saved at once; what is only knowledge about others waits for the next tick, so that many
-// changes share a save. One that is knowledge only still has to be forced to the disk while a promise is not there: it
-// takes the place of the save that was to bring it, and when it succeeds the promise counts as saved.
+// changes share a save. One that is knowledge only still has to be forced to the disk while a promise is not
+// there: it takes the place of the save that was to bring it, and when it succeeds the promise counts as
+// saved.
 static void save(struct cluster *cluster) {
     if (!(cluster->todo & TODO_SAVE)) return;
     if (!(cluster->todo & TODO_SAVE_SYNC)) {

@@ -127,6 +127,8 @@ bool nodes_conf_load(struct cluster *cluster, struct bytes conf, struct buffer *
 
 // ---- Writing ----
 
+enum { RUNS_FIRST = 64 };
+
 // The ranges of all peers, found in one walk over the slots: ranges[i] stands in the list of its owner, in
 // order.
 struct all_ranges {
@@ -149,35 +151,37 @@ static unsigned run_end(const struct cluster *cluster, unsigned first) {
     return last;
 }
 
-struct run {
-    uint16_t owner, first, last;
-};
-
-static uint32_t find_runs(const struct cluster *cluster, struct run *runs) {
-    uint32_t count = 0;
+static void find_runs(const struct cluster *cluster, struct slot_runs *runs) {
+    runs->count = 0;
+    runs->version = cluster->slots_version;
     for (unsigned slot = 0; slot < CLUSTER_SLOTS;) {
         unsigned last = run_end(cluster, slot);
         uint16_t owner = cluster->owner[slot];
-        if (owner != NO_PEER) runs[count++] = (struct run){owner, (uint16_t)slot, (uint16_t)last};
+        if (runs->count == runs->capacity) {
+            runs->capacity = runs->capacity ? runs->capacity * 2 : RUNS_FIRST;
+            runs->items = mem_realloc(runs->items, runs->capacity * sizeof(*runs->items));
+        }
+        if (owner != NO_PEER)
+            runs->items[runs->count++] = (struct slot_run){owner, (uint16_t)slot, (uint16_t)last};
         slot = last + 1;
     }
-    return count;
 }
 
 static void collect_ranges(const struct cluster *cluster, struct all_ranges *all) {
-    struct run *runs = mem_alloc(CLUSTER_SLOTS * sizeof(*runs));
-    uint32_t count = find_runs(cluster, runs);
+    struct slot_runs *runs = cluster->runs;
+    if (runs->version != cluster->slots_version) find_runs(cluster, runs);
     all->start = mem_calloc(cluster->peers_end + 2, sizeof(*all->start));
-    all->items = mem_alloc((count + 1) * sizeof(*all->items));
+    all->items = mem_alloc((runs->count + 1) * sizeof(*all->items));
     // Counted two places further on, so that start[owner + 1] can move along as the owner's are filled in.
     uint32_t *start = all->start;
-    for (uint32_t i = 0; i < count; i++)
-        if (runs[i].owner + 2u <= cluster->peers_end) start[runs[i].owner + 2]++;
+    for (uint32_t i = 0; i < runs->count; i++)
+        if (runs->items[i].owner + 2u <= cluster->peers_end) start[runs->items[i].owner + 2]++;
     for (uint32_t i = 1; i <= cluster->peers_end; i++)
         start[i] += start[i - 1];
-    for (uint32_t i = 0; i < count; i++)
-        all->items[start[runs[i].owner + 1]++] = (struct nodes_text_range){runs[i].first, runs[i].last};
-    mem_free(runs);
+    for (uint32_t i = 0; i < runs->count; i++) {
+        const struct slot_run *run = &runs->items[i];
+        all->items[start[run->owner + 1]++] = (struct nodes_text_range){run->first, run->last};
+    }
 }
 
 static struct nodes_text_move *collect_moves(const struct cluster *cluster, size_t *count) {

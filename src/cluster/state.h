@@ -164,6 +164,16 @@ enum todo {
     TODO_CLOCK = 512,    // time has passed: the state may follow what was counted before
 };
 
+// Slots in a row of one owner; all of them, in order, as of slots_version.
+struct slot_run {
+    uint16_t owner, first, last;
+};
+struct slot_runs {
+    uint64_t version;
+    struct slot_run *items;
+    uint32_t count, capacity;
+};
+
 // What every step looks at comes first and lies together, what is large comes last.
 struct cluster {
     uint64_t now;
@@ -227,6 +237,7 @@ struct cluster {
     uint64_t started;
     uint64_t sent[CLUSTER_MESSAGE_KINDS], received[CLUSTER_MESSAGE_KINDS];
     struct buffer text;        // of notes and outcomes, addressed by offset until the step ends
+    struct slot_runs *runs;    // found when nodes.conf was written last
     struct spoken spoken;      // what heartbeats say
     struct spoken next_spoken; // what they will say once save `next_spoken_save` (0: none) is done
 
