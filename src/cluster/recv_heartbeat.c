@@ -92,8 +92,11 @@ static void learn_role(struct cluster *cluster, struct peer *sender, const struc
 static void break_circle(struct cluster *cluster, const struct peer *above) {
     if (cluster->circle_time == 0) cluster->circle_time = cluster->now;
     if (elapsed(cluster, cluster->circle_time) < cluster->config.node_timeout) return;
-    if (memcmp(cluster->myself->id, above->id, CLUSTER_ID_SIZE) < 0)
-        peer_make_primary(cluster, cluster->myself);
+    if (memcmp(cluster->myself->id, above->id, CLUSTER_ID_SIZE) >= 0) return;
+    // What is held for a replica's epoch may be its primary's (nodes.conf says so), and older than what we
+    // claimed when we were a primary last.
+    epoch_take_new(cluster);
+    peer_make_primary(cluster, cluster->myself);
 }
 
 // A replica does not replicate a replica of its own shard: it follows on to the primary.

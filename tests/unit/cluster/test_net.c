@@ -793,6 +793,40 @@ static void whoever_stands_up_speaks_for_its_own_epoch(void **state) {
     assert_true(me(4).config_epoch != me(1).config_epoch || own == me(1).config_epoch);
 }
 
+static void write_line(struct buffer *file, unsigned index, const char *role, const char *primary,
+                       const char *rest) {
+    buffer_appendf(file, "%s 127.0.0.1:%u@%u %s %s 0 0 %s\n", me(index).id, PORT + index,
+                   PORT + 10000 + index, role, primary, rest);
+}
+
+// By its file n1 replicates n4, and n4 n1. The one that stands up does not know its own last epoch, for the
+// file shows its primary's: it takes a new one.
+static void whoever_breaks_a_circle_takes_a_new_epoch(void **state) {
+    uint64_t before = status(0).current_epoch;
+    struct buffer files[2] = {BUFFER_EMPTY, BUFFER_EMPTY};
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned self = i ? 4 : 1, other = i ? 1 : 4;
+        write_line(&files[i], self, "myself,slave", me(other).id, "1 connected");
+        write_line(&files[i], other, "master", "-", "1 connected");
+        write_line(&files[i], 0, "master", "-", "2 connected 0-5460");
+        write_line(&files[i], 2, "master", "-", "3 connected 10923-16383");
+        buffer_appendf(&files[i], "vars currentEpoch %u lastVoteEpoch 0\n", (unsigned)before);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned self = i ? 4 : 1;
+        kill_node(self);
+        buffer_free(&net.nodes[self].saved);
+        net.nodes[self].saved = files[i];
+    }
+    start(1);
+    start(4);
+    run(4000);
+    unsigned standing = me(1).flags & CLUSTER_NODE_PRIMARY ? 1 : 4;
+    assert_true(me(standing).flags & CLUSTER_NODE_PRIMARY);
+    assert_true(me(5 - standing).flags & CLUSTER_NODE_REPLICA);
+    assert_true(me(standing).config_epoch > before);
+}
+
 static void only_the_replica_that_asked_hears_of_the_pause(void **state) {
     char text[64];
     snprintf(text, sizeof(text), "REPLICATE %s", me(1).id);
@@ -874,6 +908,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_takeover_has_the_newest_epoch_after_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_epoch_of_a_promotion_is_the_elections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_stands_up_speaks_for_its_own_epoch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whoever_breaks_a_circle_takes_a_new_epoch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_replica_that_asked_hears_of_the_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_door_is_knocked_at_less_and_less, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_disk_does_not_keep_us_from_saying_what_is_saved, set_up,
