@@ -97,14 +97,24 @@ static void say_state(const struct repair *repair, const struct plan_claim *befo
     fflush(stdout);
 }
 
+// Opens the slot at a node that holds keys of it and has no state to say so: MIGRATE is for nodes that own
+// the slot or have it open, and keys of an open slot are not dropped.
+static bool import_from(const struct repair *repair, size_t index, size_t owner) {
+    return cluster_slot_set(repair->primaries[index], repair->slot, "IMPORTING",
+                            repair->primaries[owner]->id);
+}
+
 // Makes the elected one the owner. The others give up first: for a moment nobody answers for the slot, but no
 // node hears that another one owns it while it could still drop its keys.
 static bool install_owner(const struct repair *repair, size_t owner) {
     struct cluster_node *node = repair->primaries[owner];
     cluster_log(TONE_WARNING, "*** Configuring %s:%u as the slot owner\n", node->host, node->port);
-    for (size_t i = 0; i < repair->count; i++)
-        if (repair->claims[i].yield && !cluster_slot_yield(repair->primaries[i], repair->slot, node))
-            return false;
+    for (size_t i = 0; i < repair->count; i++) {
+        const struct plan_claim *claim = &repair->claims[i];
+        if (i == owner) continue;
+        if (claim->yield && !cluster_slot_yield(repair->primaries[i], repair->slot, node)) return false;
+        if (!claim->yield && claim->found && !import_from(repair, i, owner)) return false;
+    }
     // MIGRATE at those that give their keys needs an owner to be known there.
     return cluster_slot_claim(node, repair->slot) &&
            cluster_slot_assign(repair->nodes, repair->slot, node, NULL);
@@ -126,12 +136,8 @@ static bool gather_all(const struct repair *repair, size_t owner) {
         for (size_t i = 0; i < repair->count; i++) {
             const struct plan_claim *claim = &repair->claims[i];
             if (!claim->importing || i == owner || claim->yield != (bool)yielded) continue;
-            struct cluster_node *source = repair->primaries[i];
-            // MIGRATE is for nodes that own the slot or have it open.
-            if (claim->found && !claim->yield &&
-                !cluster_slot_set(source, repair->slot, "IMPORTING", node->id))
-                return false;
-            if (!gather(repair, source, node)) return false;
+            if (claim->found && !claim->yield && !import_from(repair, i, owner)) return false;
+            if (!gather(repair, repair->primaries[i], node)) return false;
         }
     return true;
 }

@@ -456,9 +456,8 @@ def test_fix_of_several_owners(twins):
     def make(cluster):
         for key in keys:
             put(cluster.nodes[0], key, "x")
-        # With the higher epoch the first one keeps the slot, whenever the bus settles it.
-        for node in cluster.nodes[1], cluster.nodes[0]:
-            node.call("CLUSTER", "BUMPEPOCH")
+        # With the highest epoch the first one keeps the slot, whenever the bus settles it.
+        cluster.nodes[0].call("CLUSTER", "BUMPEPOCH")
 
     pair.each(make)
     for tool, cluster in zip(pair.tools, pair.clusters):
