@@ -1,5 +1,6 @@
 """The clients, what each needs, and how it is made ready. Libraries are installed below build/clients, in the versions
-that the manifest beside the program names, by the language's own package manager as this machine has configured it."""
+that the manifest beside the program names, by the language's own package manager as this machine has configured it; what Debian
+carries is used where it lies. go-modules, go-cache and maven there survive a change of a program."""
 import hashlib
 import os
 import pathlib
@@ -84,8 +85,8 @@ def go_redis(build):
     directory, source = build / "go", HERE / "go"
     once(directory, sorted(source.iterdir()), lambda: call(
         ["go", "build", "-o", directory / "workload", "."], "go could not build it", source, GO111MODULE="on",
-        GOTOOLCHAIN="local", GOFLAGS="-modcacherw -buildvcs=false", GOMODCACHE=str(directory / "modules"),
-        GOCACHE=str(directory / "cache")))
+        GOTOOLCHAIN="local", GOFLAGS="-modcacherw -buildvcs=false", GOMODCACHE=str(build / "go-modules"),
+        GOCACHE=str(build / "go-cache")))
     return [directory / "workload"]
 
 
@@ -97,7 +98,7 @@ def redisc(build):
         raise LeftOut("Debian's golang-github-mna-redisc-dev is not installed")
     once(directory, sorted(source.iterdir()), lambda: call(
         ["go", "build", "-o", directory / "workload", "."], "go could not build it", source, GO111MODULE="off",
-        GOFLAGS="-buildvcs=false", GOPATH=str(gopath), GOCACHE=str(directory / "cache")))
+        GOFLAGS="-buildvcs=false", GOPATH=str(gopath), GOCACHE=str(build / "go-cache")))
     return [directory / "workload"]
 
 
@@ -106,14 +107,15 @@ def jedis(build):
     directory, source = build / "java", HERE / "java"
 
     def install():
-        call(["mvn", "-B", "-q", "-f", source / "pom.xml", f"-Dmaven.repo.local={directory / 'repository'}",
+        call(["mvn", "-B", "-q", "-f", source / "pom.xml", f"-Dmaven.repo.local={build / 'maven'}",
               "dependency:copy-dependencies", f"-DoutputDirectory={directory / 'jars'}"], "maven could not install it")
         call(["javac", "-d", directory / "classes", "-cp", f"{directory / 'jars'}/*", source / "Workload.java"],
              "javac could not compile it")
 
     once(directory, [source / "pom.xml", source / "Workload.java"], install)
-    return ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{directory / 'jars'}/*:{directory / 'classes'}",
-            "Workload"]
+    version = next((directory / "jars").glob("jedis-*.jar")).stem.partition("-")[2]
+    return ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Dversion={version}", "-cp",
+            f"{directory / 'jars'}/*:{directory / 'classes'}", "Workload"]
 
 
 def redis_rb(build):

@@ -33,6 +33,7 @@ from support.programs import wait_until  # noqa: E402
 from support.server import Yard  # noqa: E402
 
 BUILD = programs.ROOT / "build" / "clients"
+LOGS = BUILD / "logs"  # what the programs printed, for a look afterwards
 PAUSE_MS = 20         # what a lane waits between two rounds of four operations
 SLOTS_TO_MOVE = 4000
 ROUNDS = 3            # there and back
@@ -54,9 +55,8 @@ class Program:
         self.lanes = lanes
         self.lines = []
         self.version = ""
-        logs = BUILD / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        self.errors = logs / f"{name}.err"
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.errors = LOGS / f"{name}.err"
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen([*map(str, command), seeds, name, str(lanes), str(PAUSE_MS)],
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
@@ -103,6 +103,7 @@ def reshard(cluster, source, target):
                "--cluster-to", cluster.id_of(target), "--cluster-slots", str(SLOTS_TO_MOVE), "--cluster-yes"]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     assert result.returncode == 0, f"the reshard failed:\n{result.stdout.decode(errors='replace')[-2000:]}"
+    cluster.wait_stable(60)
 
 
 def all_route_to(cluster, primary, slot):
@@ -173,6 +174,7 @@ def show(operation, phases):
 
 def assess(program, trouble, outages, phases):
     """The record of one client: its numbers, and `complaints`, empty when it passed."""
+    (LOGS / f"{program.name}.lines").write_text("\n".join(program.lines) + "\n")
     operations = [judge.parse(line) for line in program.lines]
     verdict = judge.judge(operations, outages)
     complaints = [trouble] if trouble else []

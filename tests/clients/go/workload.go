@@ -73,7 +73,12 @@ func main() {
 	name := os.Args[2]
 	lanes, _ := strconv.Atoi(os.Args[3])
 	pause, _ := strconv.Atoi(os.Args[4])
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: strings.Split(os.Args[1], ",")})
+	// A refused connection is no reason for go-redis to look at the cluster anew, only MOVED, ASK and this interval are
+	// (60 s unless told otherwise): until then a primary that is gone is asked again and again.
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                      strings.Split(os.Args[1], ","),
+		ClusterStateReloadInterval: time.Second,
+	})
 	tell("# " + redis.Version())
 	var group sync.WaitGroup
 	for lane := 0; lane < lanes; lane++ {

@@ -8,7 +8,6 @@ import java.util.Set;
 import java.util.function.Supplier;
 import redis.clients.jedis.HostAndPort;
 import redis.clients.jedis.JedisCluster;
-import redis.clients.jedis.util.JedisMetaInfo;
 
 /**
  * Jedis's JedisCluster at work; README.md beside this folder tells what a client program does and prints.
@@ -65,7 +64,7 @@ public final class Workload {
         }
         long pause = Long.parseLong(arguments[3]);
         try (JedisCluster client = new JedisCluster(seeds)) {
-            tell("# " + JedisMetaInfo.getVersion());
+            tell("# " + System.getProperty("version", ""));
             List<Thread> threads = new ArrayList<>();
             for (int i = 0; i < Integer.parseInt(arguments[2]); i++) {
                 int lane = i;
