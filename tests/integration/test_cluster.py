@@ -170,7 +170,12 @@ def test_a_restart_keeps_identity_epoch_and_slots(cluster):
         (entry,) = [entry for entry in trio.view(node) if "myself" in entry["flags"]]
         return entry["id"], entry["epoch"], entry["slots"]
     before = own()
-    file_before = (node.directory / "nodes.conf").read_text()
+
+    def knows_all():
+        # What it has heard of others is on disk a moment later than what it has promised.
+        text = (node.directory / "nodes.conf").read_text()
+        return all(trio.id_of(other) in text for other in trio.nodes) and text
+    file_before = wait_until(knows_all, 10, "nodes.conf to tell of all")
     assert re.fullmatch(r"vars currentEpoch \d+ lastVoteEpoch \d+", file_before.strip().splitlines()[-1])
     node.kill()
     time.sleep(0.2)

@@ -165,6 +165,8 @@ def test_the_replica_that_knows_most_wins(cluster):
     old.kill()
     lagging.resume()
     wait_until(lambda: current.call("ROLE")[0] == b"master", 25, "the replica with the data to take over")
+    # ROLE may tell of the change a moment before the routes do.
+    wait_until(lambda: current.client().reply("STRLEN", f"{tag}0") == 1 << 20, 10, "its slots to be served")
     assert current.client().pipeline(["STRLEN", f"{tag}{i}"] for i in range(40)) == [1 << 20] * 40
     six.wait_stable()
     assert lagging.call("ROLE")[2] == current.port
