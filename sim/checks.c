@@ -113,6 +113,10 @@ static void check_handover(struct sim *sim, struct node *node) {
     if (!node->asked_kindly || node->replication.source < 0) return;
     struct node *source = &sim->nodes[node->replication.source];
     if (!source->core || source->lives != node->asked_in_life) return;
+    // It has stepped down for somebody else meanwhile, and repeats what that one writes. Its own writes,
+    // which alone were held for us, we have; and who wrote since has a newer epoch, with which the voters
+    // refuse us.
+    if (!source->is_primary) return;
     replication_advance(source);
     if (source->replication.offset != node->replication.offset)
         sim_fail(sim,
