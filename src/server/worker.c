@@ -182,6 +182,8 @@ static void read_connection(struct connection *connection) {
 
 static void connection_ready(struct source *source, uint32_t events) {
     struct connection *connection = connection_of(source);
+    // Closed when this turn began (look_over): its event had been fetched before, and its socket is another's by now.
+    if (connection->session.closing) return;
     if (events & POLLER_WRITE && connection->blocked) {
         connection->blocked = false;
         mark_dirty(connection);

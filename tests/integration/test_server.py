@@ -261,6 +261,39 @@ def test_connections_come_and_go(server):
     wait_until(lambda: shoal.info("clients")["connected_clients"] == "1", 10, "the connections to be gone")
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_clients_are_killed_while_they_are_busy(server, threads):
+    """What a client sent just before it was killed is nobody's any more."""
+    shoal = server(io_threads=threads)
+    stop = threading.Event()
+
+    def ping_on():
+        while not stop.is_set():
+            try:
+                with shoal.client() as client:
+                    while not stop.is_set():
+                        client.call("PING")
+            except OSError:
+                pass
+    busy = [threading.Thread(target=ping_on) for _ in range(8)]
+    for thread in busy:
+        thread.start()
+    killed = 0
+    try:
+        ends = time.monotonic() + 2
+        while time.monotonic() < ends:
+            with shoal.client() as killer:
+                for _ in range(20):
+                    killed += killer.call("CLIENT", "KILL", "TYPE", "normal")
+                    time.sleep(0.002)
+    finally:
+        stop.set()
+        for thread in busy:
+            thread.join()
+    assert killed > 20
+    assert shoal.call("PING") == b"PONG"
+
+
 def test_slowlog_and_latency(server):
     shoal = server(slowlog_log_slower_than=5000, latency_monitor_threshold=5, enable_debug_command="yes")
     with shoal.client() as client:
