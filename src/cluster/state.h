@@ -17,6 +17,7 @@
 #include "cluster/cluster_view.h"
 #include "cluster/directory.h"
 #include "cluster/packet.h"
+#include "cluster/peer.h"
 
 #define CLOCK_BASE ((uint64_t)1 << 40)
 
@@ -38,76 +39,7 @@ enum {
     LINKS_PER_TICK = 64,       // how many links are made in one go
     SMALL_CLUSTER = 64,        // up to so many nodes pings are twice as frequent
     SUSPICION_FANOUT_MAX = 32, // how many peers hear of a suspicion at once; the rest by gossip
-    CACHE_LINE = 64,
-    PEER_WORD = 64 // peers in a word of a set of peers
-};
-
-// A flag on the wire besides those of enum cluster_node_flag: the sender reads all extensions of pings.
-// (Having sent a hostname does not say so: Redis 7.0 logs a warning for each other kind.)
-enum { FLAG_READS_EXTENSIONS = 1024 };
-
-enum link_state { LINK_NONE, LINK_CONNECTING, LINK_UP };
-
-// A primary says that a peer fails.
-struct report {
-    uint64_t time;
-    uint16_t reporter;
-};
-
-// Those whom a peer says to fail: a set of indices. What gossip says is mostly that somebody is well, and
-// this tells at once that nothing else was said before. NULL: nobody.
-struct accusations {
-    uint64_t *set;
-};
-
-// Laid out by lines of 64 bytes: gossip, read and written, is most of what the nodes of a large cluster do,
-// and most of that is waiting for memory. What gossip is about is in the first line and in the directory.
-struct __attribute__((aligned(CACHE_LINE))) peer {
-    const char *id;                    // CLUSTER_ID_SIZE bytes, of the directory's entry
-    struct directory_address *address; // `ip` and the ports, as gossip says them
-    uint64_t ping_sent;                // the ping that waits for its pong
-    uint64_t pong_received;            // directly, or as credible gossip says
-    uint64_t data_received;            // any bytes over one of its links
-    uint16_t index;
-    uint16_t flags;
-    uint32_t slots;
-    uint32_t gossip_mark; // the number of the ping that mentions it
-    uint32_t report_count;
-    uint16_t primary; // a replica's, NO_PEER otherwise
-    uint16_t generation;
-    uint8_t link;          // enum link_state
-    uint8_t link_failures; // how often in a row it could not be made
-    bool link_broke : 1;   // it was up and fell: a refusal is now the mark of a dead process
-    bool extensions : 1;   // it reads extensions in pings
-    bool forget_link : 1;  // the link must be made anew
-
-    // What each of its packets changes, and the timers look at.
-    uint64_t link_heard; // when anything last came over our link
-    uint64_t link_time;  // since when the link is as it is
-    uint64_t link_retry; // before this our link is not made anew
-    uint64_t config_epoch;
-    uint64_t current_epoch; // the greatest that it spoke of
-    uint64_t replication_offset;
-    uint32_t inbound;
-    uint16_t port, other_port, bus_port;
-
-    uint64_t claims_epoch;   // the config epoch with which we last heard it claim slots, in this life of ours
-    uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...
-    uint64_t claims_version; // ... when slots_version was this
-    uint64_t slots_changed;  // slots_version when its slots or its role last changed
-    char *hostname;          // NULL when empty
-    char *human_nodename;    // NULL when empty
-    uint64_t created;
-    uint64_t fail_time;
-    uint64_t epoch_time; // when config_epoch last grew
-
-    uint64_t voted_time;    // when we last voted for one of its replicas
-    uint64_t acked_epoch;   // the newest election for which its vote was counted
-    uint64_t orphaned_time; // since when it has slots, had replicas, and has no working one
-    char shard_id[CLUSTER_ID_SIZE];
-
-    struct directory_name *name;
-    char ip[CLUSTER_IP_SIZE];
+    PEER_WORD = 64             // peers in a word of a set of peers
 };
 
 struct forgotten {
