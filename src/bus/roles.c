@@ -41,6 +41,7 @@ static void drop_all(void) {
         keyspace_touched_all(bus.keyspace, db);
         keyspace_clear(bus.keyspace, db);
     }
+    keyspace_flushed(bus.keyspace);
 }
 
 // On worker 0.

@@ -9,8 +9,10 @@
 #include "base/memory.h"
 #include "call/admission.h"
 #include "call/effects.h"
+#include "call/invalidation.h"
 #include "call/pause.h"
 #include "call/route_check.h"
+#include "call/tracking.h"
 #include "call/watches.h"
 #include "keyspace/slot_lock.h"
 #include "os/ticks.h"
@@ -268,6 +270,7 @@ static void run(struct dispatcher *dispatcher, struct call *call) {
     bool ends_queue = monitored && command_is(call->command, "exec");
     if (monitored && !ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
     run_quietly(dispatcher, call);
+    if (call->session->tracking) tracking_note_reads(call);
     look_at_slow_limit(dispatcher); // it may have been CONFIG SET, which is judged by what it set
     if (ends_queue) sinks.monitor(dispatcher, call->session, call->argv, call->argc);
     count_call(dispatcher, call);
@@ -445,8 +448,9 @@ static void pass_on(struct dispatcher *dispatcher, struct session *session, cons
     dispatcher->passing.size = 0;
 }
 
-// ASKING holds for the next command, or for the whole of the transaction that it opens.
-static void forget_asking(struct session *session, const struct command *command) {
+// ASKING and CLIENT CACHING hold for the next command, or for the whole of the transaction that it opens.
+static void forget_passing(struct session *session, const struct command *command) {
+    if (session->tracking) tracking_end_command(session, command);
     if (__builtin_expect(!session->asking, 1) || session->transaction.open) return;
     if (!command || !command_is(command, "asking")) session->asking = false;
 }
@@ -503,7 +507,7 @@ static enum dispatch_result admit(struct dispatcher *dispatcher, struct session 
     if (rejected) reject(dispatcher, session, command, reply, before);
     if (parked) return DISPATCH_PARKED;
     if (cut_off) return DISPATCH_DONE;
-    forget_asking(session, command);
+    forget_passing(session, command);
     if (queued) reply_simple(reply, "QUEUED");
     after_reply_mode(session, before);
     return DISPATCH_DONE;
@@ -526,7 +530,7 @@ static enum dispatch_result dispatch_any(struct dispatcher *dispatcher, struct s
     } else {
         return admit(dispatcher, session, prepared, &reply, before);
     }
-    forget_asking(session, command);
+    forget_passing(session, command);
     after_reply_mode(session, before);
     return DISPATCH_DONE;
 }
@@ -548,7 +552,7 @@ void dispatch_look_around(struct dispatcher *dispatcher) {
 
 static inline bool is_in_no_special_state(const struct session *session) {
     return session->kind == SESSION_NORMAL && session->reply_mode == REPLY_ON && session->authenticated &&
-           !session->transaction.open && !session->asking && !session->closing;
+           !session->transaction.open && !session->asking && !session->closing && !session->tracking;
 }
 
 static inline bool is_served_here(const struct routes *routes, unsigned slot) {
@@ -592,7 +596,10 @@ enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *ses
                               const struct prepared *prepared) {
     if (is_plain(dispatcher, session, prepared) && dispatch_plain(dispatcher, session, prepared))
         return DISPATCH_DONE;
+    // What plain commands changed before is told before this one's reply; what this one changes, after it.
+    if (invalidation_noted) invalidation_settle(dispatcher, NULL);
     enum dispatch_result result = dispatch_any(dispatcher, session, prepared);
+    if (invalidation_noted) invalidation_settle(dispatcher, session);
     dispatch_look_around(dispatcher);
     return result;
 }
@@ -603,7 +610,7 @@ static void remove_silently(struct dispatcher *dispatcher, unsigned db, unsigned
     struct bytes name = BYTES("DEL");
     struct bytes copy = key; // the entry's own bytes: read them before they are freed
     effects_add(dispatcher, db, 2, (struct bytes[]){name, copy});
-    keyspace_touched(dispatcher->keyspace, db, slot, key);
+    keyspace_vanished(dispatcher->keyspace, db, slot, key);
     keyspace_remove(dispatcher->keyspace, db, slot, hash_bytes(key.data, key.size), key);
     counter_add(&counters[dispatcher->worker].changes, 1);
 }

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "call/command.h"
+#include "call/tracking.h"
 #include "os/clock.h"
 #include "os/lock.h"
 
@@ -34,6 +35,7 @@ void session_close(struct session *session) {
     if (session->kind == SESSION_NORMAL) normal_count--;
     lock_release(&registry_lock);
     session_empty_queue(session);
+    tracking_turn_off(session);
     mem_free(session->transaction.queue);
     buffer_free(&session->output);
     attachments_free(&session->attachments);
@@ -88,6 +90,9 @@ static void describe_flags(const struct session *session, struct buffer *out) {
     if (session->kind == SESSION_PRIMARY) buffer_append_byte(out, 'M');
     if (session->transaction.open) buffer_append_byte(out, 'x');
     if (session->waiting == WAIT_DEFERRED) buffer_append_byte(out, 'b');
+    if (session->tracking) buffer_append_byte(out, 't');
+    if (session->tracking && session->tracking->broken) buffer_append_byte(out, 'R');
+    if (session->tracking && session->tracking->options.broadcast) buffer_append_byte(out, 'B');
     if (session->watch_broken) buffer_append_byte(out, 'd');
     if (session->close_after_reply) buffer_append_byte(out, 'c');
     if (session->closing) buffer_append_byte(out, 'A');
@@ -110,12 +115,13 @@ void session_describe(const struct session *session, int64_t mono_ms, struct buf
     buffer_appendf(
         out,
         " db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
-        "rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d "
+        "rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=%" PRId64 " resp=%d "
         "lib-name=%s lib-ver=%s",
         session->db, session->transaction.open ? session->transaction.count : -1, session->input_size,
         session->input_free, session->transaction.memory, session->output.capacity, session->output.capacity,
         session->output.size, session->attachments.count - session->attachments.first,
         session->attachments.size, memory, output ? "rw" : "r",
-        session->last_command ? session->last_command->full_name : "NULL", session->protocol,
+        session->last_command ? session->last_command->full_name : "NULL",
+        session->tracking ? (int64_t)session->tracking->redirect : -1, session->protocol,
         session->lib_name ? session->lib_name : "", session->lib_version ? session->lib_version : "");
 }

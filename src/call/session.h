@@ -15,6 +15,7 @@
 
 struct command;
 struct session;
+struct session_tracking;
 
 enum session_kind {
     SESSION_NORMAL,
@@ -81,6 +82,7 @@ struct session {
     struct transaction transaction;
     struct list_node watches; // struct session_watch, see transaction.c
     bool watch_broken;        // a watched key was seen changed or expired
+    struct session_tracking *tracking; // CLIENT TRACKING is on: see call/tracking.h; or NULL
 
     char *name, *lib_name, *lib_version; // or NULL
     char address[128], local_address[128]; // "ip:port", or "path:0"

@@ -30,6 +30,7 @@ struct settings {
     int64_t slowlog_log_slower_than; // us; negative: off
     uint64_t slowlog_max_len;
     int64_t latency_monitor_threshold; // ms; 0: off
+    uint64_t tracking_table_max_keys; // 0: no limit
     bool replica_read_only;
     bool replica_serve_stale_data;
     unsigned min_replicas_to_write, min_replicas_max_lag;

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "call/call.h"
 #include "call/dispatch.h"
+#include "call/tracking.h"
 #include "call/watches.h"
 #include "commands/common.h"
 #include "commands/services.h"
@@ -177,6 +178,7 @@ void connection_reset(struct call *call) {
     watches_clear(session, call->keyspace, true); // dispatch has locked their slots
     session->watch_broken = false;
     if (session->monitor) stop_monitoring(session);
+    tracking_turn_off(session);
     session->db = 0;
     session->protocol = call->reply->protocol = 2;
     session->authenticated = settings.requirepass[0] == '\0';

@@ -35,6 +35,12 @@ void client_help(struct call *call);
 // Names the session (an empty name takes it away). False, with the error replied, for a name with odd bytes.
 bool client_set_name(struct call *call, struct bytes name);
 
+// client_tracking.c: what it caches
+void client_tracking(struct call *call); // runs exclusively
+void client_caching(struct call *call);
+void client_getredir(struct call *call);
+void client_trackinginfo(struct call *call);
+
 // client_others.c: and about others; these run exclusively
 void client_list(struct call *call);
 void client_kill(struct call *call);

@@ -37,6 +37,7 @@ static void server_flushdb(struct call *call) {
     bool async;
     if (!parse_flush(call, &async)) return;
     flush(call, call->db, async);
+    keyspace_flushed(call->keyspace);
     call_changed(call, 1); // replicas may have what we have not: even an empty database is flushed there
     reply_ok(call->reply);
 }
@@ -46,6 +47,7 @@ static void server_flushall(struct call *call) {
     if (!parse_flush(call, &async)) return;
     for (unsigned db = 0; db < keyspace_databases(call->keyspace); db++)
         flush(call, db, async);
+    keyspace_flushed(call->keyspace);
     call_changed(call, 1);
     reply_ok(call->reply);
 }

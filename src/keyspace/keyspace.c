@@ -22,8 +22,7 @@ void keyspace_destroy(struct keyspace *keyspace) {
         keyspace_clear(keyspace, db);
         mem_free(keyspace->databases[db].tables);
     }
-    for (unsigned slot = 0; slot < HASH_SLOTS; slot++)
-        mem_free(keyspace->slots[slot].watches);
+    keyspace__free_audiences(keyspace);
     mem_free(keyspace->databases);
     mem_free(keyspace);
 }
@@ -419,51 +418,6 @@ size_t keyspace_table_memory(const struct keyspace *keyspace, unsigned db) {
         slot_unlock((struct keyspace *)keyspace, slot);
     }
     return sum;
-}
-
-// --- Watches.
-
-void keyspace_watch(struct keyspace *keyspace, struct watch *watch) {
-    struct slot *slot = &keyspace->slots[watch->slot];
-    if (!slot->watches) {
-        slot->watches = mem_alloc(sizeof *slot->watches);
-        list_init(slot->watches);
-    }
-    list_append(slot->watches, &watch->in_slot);
-}
-
-void keyspace_unwatch(struct keyspace *keyspace, struct watch *watch) {
-    struct slot *slot = &keyspace->slots[watch->slot];
-    list_remove(&watch->in_slot);
-    if (slot->watches && list_empty(slot->watches)) {
-        mem_free(slot->watches);
-        slot->watches = NULL;
-    }
-}
-
-static void mark(struct slot *slot, unsigned db, const struct bytes *key) {
-    LIST_EACH(node, slot->watches) {
-        struct watch *watch = LIST_ENTRY(node, struct watch, in_slot);
-        if (watch->db == db && (!key || bytes_equal(watch->key, *key)))
-            atomic_store_explicit(&watch->changed, true, memory_order_release);
-    }
-}
-
-void keyspace_touched(struct keyspace *keyspace, unsigned db, unsigned slot, struct bytes key) {
-    if (__builtin_expect(keyspace->slots[slot].watches != NULL, 0)) mark(&keyspace->slots[slot], db, &key);
-}
-
-void keyspace_touched_all(struct keyspace *keyspace, unsigned db) {
-    for (unsigned slot = 0; slot < HASH_SLOTS; slot++) {
-        struct slot *at = &keyspace->slots[slot];
-        if (!at->watches) continue;
-        LIST_EACH(node, at->watches) {
-            struct watch *watch = LIST_ENTRY(node, struct watch, in_slot);
-            uint64_t hash = hash_bytes(watch->key.data, watch->key.size);
-            if (watch->db == db && keyspace_find(keyspace, db, slot, hash, watch->key))
-                atomic_store_explicit(&watch->changed, true, memory_order_release);
-        }
-    }
 }
 
 // --- Busy slots and routes.

@@ -123,11 +123,51 @@ struct watch {
 void keyspace_watch(struct keyspace *keyspace, struct watch *watch);
 void keyspace_unwatch(struct keyspace *keyspace, struct watch *watch);
 
-// Marks the watches of a key that changed. Called for every change; costs one load when nobody watches the slot.
+// Tells whoever listens to a key that it changed: its watches are marked, its readers are told (see below). Called for
+// every change; costs two loads when nobody listens to the slot. Needs the slot's lock.
 void keyspace_touched(struct keyspace *keyspace, unsigned db, unsigned slot, struct bytes key);
 
-// Exclusive mode: marks the watches of every key of the database that exists (or in `other` when given, SWAPDB).
+// Likewise for a key that no client changed: it expired, made room, or moved to another node.
+void keyspace_vanished(struct keyspace *keyspace, unsigned db, unsigned slot, struct bytes key);
+
+// Exclusive mode: marks the watches of every key of the database that exists. Readers are not told.
 void keyspace_touched_all(struct keyspace *keyspace, unsigned db);
+
+// --- Tracking (CLIENT TRACKING). Who has read a key hangs on the key's slot, whatever the database, until it changes.
+
+struct tracked_key;
+
+// The sink for changes. Both are called on the thread that changes, under the slot's lock or in exclusive mode: they
+// note what they hear, and deliver it later.
+struct keyspace_ear {
+    // `read`: the key with those who have read it, NULL when nobody has; the ear's own now, to be freed with
+    // tracked_key_free. `broadcasting`: it is (nobody has read it and nothing is broadcast: nothing is told).
+    // `by_itself`: no client changed it.
+    void (*changed)(struct bytes key, struct tracked_key *read, bool broadcasting, bool by_itself);
+    // Whole databases were emptied: what was read is forgotten.
+    void (*flushed)(void);
+};
+void keyspace_set_ear(struct keyspace *keyspace, const struct keyspace_ear *ear); // exclusive mode, or before threads start
+
+// From now on every change is told to the ear, or only those of keys that were read. Thread: any.
+void keyspace_set_broadcasting(struct keyspace *keyspace, bool on);
+
+// Notes that `reader`, any number but 0, has read the key. Needs the slot's lock.
+void keyspace_track(struct keyspace *keyspace, unsigned slot, uint64_t hash, struct bytes key, uint64_t reader);
+
+// Forgets a key of the slot that a random number chooses and gives it to the caller; NULL when none is tracked there.
+// Needs the slot's lock.
+struct tracked_key *keyspace_untrack_any(struct keyspace *keyspace, unsigned slot, uint64_t random);
+
+// The first slot from `slot` on, going round, in which keys are tracked; HASH_SLOTS: there is none. No lock needed: a hint.
+unsigned keyspace_tracked_slot(const struct keyspace *keyspace, unsigned slot);
+
+// Keys that are tracked, and their readers. Thread: any.
+size_t keyspace_tracked_keys(const struct keyspace *keyspace);
+size_t keyspace_tracked_readers(const struct keyspace *keyspace);
+
+// Exclusive mode: forgets all that was read, and tells the ear. For whoever empties databases.
+void keyspace_flushed(struct keyspace *keyspace);
 
 // --- A slot that is busy: its keys are on their way to another node. Writers wait (the call layer parks them).
 

@@ -370,6 +370,7 @@ static void drop_everything(struct dispatcher *dispatcher) {
         keyspace_touched_all(dispatcher->keyspace, db);
         keyspace_clear(dispatcher->keyspace, db);
     }
+    keyspace_flushed(dispatcher->keyspace);
 }
 
 // On worker 0: the loader has ended.

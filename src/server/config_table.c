@@ -285,7 +285,7 @@ const struct directive directives[] = {
     // Types, scripts, notifications, tracking, defragmentation
     SPECIAL("notify-keyspace-events", NULL, 0, events, "", NULL, NULL),
     KEPT_INTEGER("busy-reply-threshold", "lua-time-limit", 0, 0, INT64_MAX, "5000"),
-    KEPT_INTEGER("tracking-table-max-keys", NULL, 0, 0, INT64_MAX, "1000000"),
+    INTEGER("tracking-table-max-keys", NULL, 0, settings.tracking_table_max_keys, 0, INT64_MAX, "1000000", NULL),
     KEPT_INTEGER("hash-max-listpack-entries", "hash-max-ziplist-entries", 0, 0, INT64_MAX, "512"),
     KEPT_MEMORY("hash-max-listpack-value", "hash-max-ziplist-value", 0, 0, INT64_MAX, "64"),
     KEPT_INTEGER("list-max-listpack-size", "list-max-ziplist-size", 0, INT32_MIN, INT32_MAX, "-2"),

@@ -8,6 +8,7 @@
 
 #include "call/call.h"
 #include "call/dispatch.h"
+#include "call/tracking.h"
 #include "commands/version.h"
 #include "os/clock.h"
 #include "os/memory_use.h"
@@ -111,10 +112,10 @@ static void write_clients(struct buffer *out) {
     buffer_appendf(out,
                    "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%u\r\n"
                    "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\nblocked_clients:%u\r\n"
-                   "tracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:%u\r\nclients_in_timeout_table:%u\r\n"
+                   "tracking_clients:%u\r\npubsub_clients:0\r\nwatching_clients:%u\r\nclients_in_timeout_table:%u\r\n"
                    "total_watched_keys:0\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
-                   session_count(), listener_rules.max_clients, input, output, workers_blocked(), counted.watching,
-                   counted.in_timeout_table);
+                   session_count(), listener_rules.max_clients, input, output, workers_blocked(), tracking_clients(),
+                   counted.watching, counted.in_timeout_table);
 }
 
 // --- Persistence

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "base/numbers.h"
+#include "call/broadcasts.h"
 #include "call/command.h"
 #include "os/ticks.h"
 #include "persistence/snapshot.h"
@@ -12,6 +13,7 @@
 #include "server/histogram.h"
 #include "server/info.h"
 #include "server/statistics.h"
+#include "server/worker.h"
 
 static void write_traffic(const struct statistics *sum, struct buffer *out) {
     struct statistics_rates rates;
@@ -47,6 +49,7 @@ static void write_keys(const struct statistics *sum, struct buffer *out) {
 void info_stats(struct buffer *out) {
     struct statistics sum;
     struct replication_counts syncs;
+    const struct keyspace *keyspace = worker_dispatcher(worker_at(0))->keyspace;
     statistics_sum(&sum);
     replication_counts(&syncs);
     write_traffic(&sum, out);
@@ -59,8 +62,11 @@ void info_stats(struct buffer *out) {
                    snapshot_status.last_fork_us, snapshot_status.saves);
     buffer_append_string(out, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:0\r\n"
                               "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\n"
-                              "current_active_defrag_time:0\r\ntracking_total_keys:0\r\ntracking_total_items:0\r\n"
-                              "tracking_total_prefixes:0\r\nunexpected_error_replies:0\r\n");
+                              "current_active_defrag_time:0\r\n");
+    buffer_appendf(out,
+                   "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\ntracking_total_prefixes:%u\r\n"
+                   "unexpected_error_replies:0\r\n",
+                   keyspace_tracked_keys(keyspace), keyspace_tracked_readers(keyspace), broadcasts_count());
     buffer_appendf(out,
                    "total_error_replies:%" PRIu64 "\r\ndump_payload_sanitizations:0\r\ntotal_reads_processed:%" PRIu64
                    "\r\ntotal_writes_processed:%" PRIu64 "\r\nio_threaded_reads_processed:0\r\n"

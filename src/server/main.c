@@ -27,6 +27,7 @@
 #include "server/eviction.h"
 #include "server/info.h"
 #include "server/latency.h"
+#include "server/invalidation_wires.h"
 #include "server/listener.h"
 #include "server/logging.h"
 #include "server/monitor.h"
@@ -98,6 +99,7 @@ static void connect_floors(void) {
     replication_start(dispatcher_of(0), loop_of(0), workers_wake);
     replication_set_adopter(became_replica);
     migration_start(&migration);
+    invalidation_connect(keyspace);
 }
 
 // --- Changes of the configuration while it runs.

@@ -236,9 +236,11 @@ void saving_load_at_start(struct keyspace *keyspace) {
 bool saving_reload(struct dispatcher *dispatcher, bool merge, struct buffer *error) {
     char path[PATH_ROOM];
     path_of_snapshot(path);
-    if (!merge)
+    if (!merge) {
         for (unsigned db = 0; db < keyspace_databases(dispatcher->keyspace); db++)
             keyspace_clear(dispatcher->keyspace, db);
+        keyspace_flushed(dispatcher->keyspace);
+    }
     struct snapshot_loaded loaded;
     int64_t began_ms = clock_mono_ms();
     snapshot_load(dispatcher->keyspace, path, role.replica, &loaded);

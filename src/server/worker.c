@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "call/pause.h"
+#include "call/invalidation.h"
 #include "call/watches.h"
 #include "os/clock.h"
 #include "os/memory_use.h"
@@ -651,6 +652,7 @@ static void turn(struct worker *worker) {
         read_connection(LIST_ENTRY(worker->still_hungry.next, struct connection, hungry));
     if (!list_empty(&worker->parked)) wake_parked(worker);
     run_ready(worker);
+    invalidation_end_turn(&worker->dispatcher);
     follow_journal(worker);
     flush_all(worker);
     free_dead(worker);
