@@ -44,6 +44,7 @@ struct queued_command {
 struct transaction {
     bool open;
     bool failed; // a command could not be queued: EXEC says EXECABORT
+    bool more_to_defer; // while EXEC runs its queue: a later command in it has CMD_DEFERS
     struct queued_command *queue;
     int count, capacity;
     size_t memory; // bytes of the queued arguments
