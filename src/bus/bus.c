@@ -145,6 +145,7 @@ bool bus_start(const struct bus_options *options, struct buffer *error) {
     bus.loop = loop_create();
     timer_init(&bus.tick, tick);
     links_init();
+    orders_init();
     if (!create_core(options, error)) return false;
     if (!links_listen(options->addresses, options->listen_port, error)) return false;
     bus_note_replication();

@@ -61,6 +61,7 @@ void roles_drop_slot(unsigned slot);
 void roles_drop_all(void);
 
 // orders.c: CLUSTER commands that the bus thread answers.
+void orders_init(void);
 void orders_submit(struct call *call); // a worker's thread; defers
 void orders_outcome(const struct cluster_action *action);
 void orders_release(void);             // outcomes whose save is through and whose routes are published

@@ -1,11 +1,16 @@
 // CLUSTER commands on their way to the bus thread and back. A worker defers the command and posts it; the bus answers
-// when the save that the outcome waits for is on disk and the routes that it changed are published.
+// when the save that the outcome waits for is on disk and the routes that it changed are published. Inside EXEC, where
+// redis-cli --cluster fix puts some of them, the worker stands still meanwhile: the bus never waits for a worker.
 #include <string.h>
 
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "bus/bus_private.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+enum { EXEC_WAIT_MS = 10000 }; // a disk that takes longer than this is not waited for inside EXEC
 
 struct order {
     struct list_node node;
@@ -15,6 +20,9 @@ struct order {
     bool has_keys;
     uint64_t keys_in_slot;
     uint64_t number;
+    bool inside_exec; // the worker waits in `exec`, which guards the next two
+    bool answered, abandoned;
+    bool more_follow; // in the same EXEC: as little as possible should come between them, and the last waits for its save
     // Once decided:
     bool decided;
     uint64_t save;
@@ -23,13 +31,32 @@ struct order {
 
 static struct list_node orders = {&orders, &orders};
 static uint64_t next_number = 1;
+static struct monitor exec;
+static uint64_t exec_save; // the last save that an order inside EXEC needs and did not wait for
 
-static void finish(struct order *order) {
-    call_answer(order->ticket, buffer_bytes(&order->answer));
-    list_remove(&order->node);
+void orders_init(void) {
+    monitor_init(&exec);
+}
+
+static void order_free(struct order *order) {
     buffer_free(&order->answer);
     mem_free(order->argv);
     mem_free(order);
+}
+
+static void finish(struct order *order) {
+    list_remove(&order->node);
+    if (!order->inside_exec) {
+        call_answer(order->ticket, buffer_bytes(&order->answer));
+        order_free(order);
+        return;
+    }
+    monitor_enter(&exec);
+    bool abandoned = order->abandoned;
+    order->answered = true;
+    monitor_notify(&exec);
+    monitor_leave(&exec);
+    if (abandoned) order_free(order);
 }
 
 // On the bus thread.
@@ -71,12 +98,26 @@ static struct bytes *copy_arguments(const struct bytes *argv, int argc) {
     return copy;
 }
 
-void orders_submit(struct call *call) {
-    if (call->in_exec) {
-        reply_errorf(call->reply, "ERR CLUSTER %.*s can't wait for its outcome inside a transaction",
-                     (int)call->argv[1].size, call->argv[1].data);
+// Waits, on a worker, for the answer to an order that was posted.
+static void wait_inside_exec(struct call *call, struct order *order) {
+    int64_t until_us = clock_mono_us() + EXEC_WAIT_MS * 1000;
+    monitor_enter(&exec);
+    for (int64_t left_us = EXEC_WAIT_MS * 1000; !order->answered && left_us > 0; left_us = until_us - clock_mono_us())
+        monitor_wait(&exec, left_us);
+    bool answered = order->answered;
+    order->abandoned = !answered; // then the bus frees it
+    monitor_leave(&exec);
+    if (!answered) {
+        reply_error(call->reply, "ERR the outcome of the CLUSTER command did not come in time, see the log");
         return;
     }
+    struct bytes answer = buffer_bytes(&order->answer);
+    reply_raw(call->reply, answer);
+    if (answer.size && answer.data[0] == '-') call->reply->failed = true;
+    order_free(order);
+}
+
+void orders_submit(struct call *call) {
     struct order *order = mem_calloc(1, sizeof *order);
     list_init(&order->node);
     order->argc = call->argc - 1;
@@ -86,8 +127,16 @@ void orders_submit(struct call *call) {
     if (bytes_is(order->argv[0], "replicate") || bytes_is(order->argv[0], "reset") ||
         bytes_is(order->argv[0], "flushslots"))
         order->has_keys = holds_keys(call->keyspace);
-    order->ticket = call_defer(call, 0, NULL);
+    order->inside_exec = call->in_exec;
+    order->more_follow = call->in_exec && call->session->transaction.more_to_defer;
+    if (!call->in_exec) {
+        order->ticket = call_defer(call, 0, NULL);
+        loop_post(bus.loop, take, order);
+        return;
+    }
+    order->ticket = (struct call_ticket){.session = call->session->id, .protocol = (uint8_t)call->session->protocol};
     loop_post(bus.loop, take, order);
+    wait_inside_exec(call, order);
 }
 
 void orders_claim_slot(unsigned slot) {
@@ -133,11 +182,15 @@ static bool is_first_of_client(const struct order *order) {
 void orders_release(void) {
     LIST_EACH(node, &orders) {
         struct order *order = LIST_ENTRY(node, struct order, node);
-        if (order->decided && order->save <= bus.saved && is_first_of_client(order)) finish(order);
+        if (!order->decided || !is_first_of_client(order)) continue;
+        if (order->more_follow && order->save > exec_save) exec_save = order->save;
+        if (order->inside_exec && !order->more_follow && order->save < exec_save) order->save = exec_save;
+        if (order->more_follow || order->save <= bus.saved) finish(order);
     }
 }
 
 void orders_fail(uint64_t save) {
+    if (exec_save <= save) exec_save = 0;
     LIST_EACH(node, &orders) {
         struct order *order = LIST_ENTRY(node, struct order, node);
         if (!order->decided || order->save <= bus.saved || order->save > save) continue;

@@ -55,6 +55,12 @@ static void transaction_unwatch(struct call *call) {
     reply_ok(call->reply);
 }
 
+static bool defers_after(const struct transaction *transaction, int index) {
+    while (++index < transaction->count)
+        if (transaction->queue[index].command->flags & CMD_DEFERS) return true;
+    return false;
+}
+
 // Runs the queue. It is taken out of the session first, so that its commands run instead of being queued
 // again.
 static void run_queue(struct call *call) {
@@ -65,6 +71,8 @@ static void run_queue(struct call *call) {
     reply_array(call->reply, (size_t)taken.count);
     for (int i = 0; i < taken.count; i++) {
         const struct queued_command *queued = &taken.queue[i];
+        if (queued->command->flags & CMD_DEFERS)
+            session->transaction.more_to_defer = defers_after(&taken, i);
         dispatch_trusted(call_dispatcher(call), session, queued->command, queued->argv, queued->argc,
                          BYTES(""));
         mem_free(queued->argv);
