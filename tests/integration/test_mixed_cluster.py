@@ -205,8 +205,17 @@ def reshard(name, six, source, target, slots):
                six.id_of(target), "--cluster-slots", slots, "--cluster-yes")
 
 
+def slots_owned(six, node):
+    return [slot for first, last in six.own_entry(node)["slots"] for slot in range(first, last + 1)]
+
+
 def owned(six, node):
-    return sum(last - first + 1 for first, last in six.own_entry(node)["slots"])
+    return len(slots_owned(six, node))
+
+
+def tag_in(slots, stem):
+    """A hash tag of one of these slots."""
+    return next(f"{stem}{i}" for i in range(1000000) if slot_of(f"{stem}{i}") in slots)
 
 
 FAR = 33177117420123
@@ -244,8 +253,7 @@ def test_slots_move_both_ways(six, name):
     names = []
     for source in (ours, real):
         # The lowest slots go first.
-        first = min(first for first, _ in six.own_entry(source)["slots"])
-        tag = next(f"t{i}" for i in range(100000) if first <= slot_of(f"t{i}") < first + 40)
+        tag = tag_in(slots_owned(six, source)[:40], "t")
         with source.client() as client:
             fill(client, tag)
         names.append(tag)
@@ -271,38 +279,31 @@ def test_slots_move_both_ways(six, name):
     six.wait_agreed()
 
 
-@pytest.mark.parametrize("name", TOOLS)
-def test_a_type_that_we_lack_stays_where_it_is(six, name):
-    """A list on its way from Redis to us: the command line, Redis's reply and our log say why it does not go; it stays,
-    and what went before it comes back."""
+def test_a_type_that_we_lack_stays_where_it_is(six, operator):
+    """A list on its way from Redis to us: either command line, Redis's reply and our log say why it does not go; it stays,
+    and what went before it comes back, as the guide says."""
     six.arrange(OURS, REDIS)
     (ours, *_), (real, *_) = [[node for node in six.masters() if six.kind(node) == kind] for kind in BOTH]
-    first = min(first for first, _ in six.own_entry(real)["slots"])
-    tag = next(f"l{i}" for i in range(1000000) if slot_of(f"l{i}") == first)
+    first = slots_owned(six, real)[0]
+    tag = tag_in([first], "l")
     key = f"{{{tag}}}list"
-    with real.client() as client:
+    with real.client() as client, ours.client() as target:
         client.call("RPUSH", key, "a", "b", "c")
         client.call("SET", f"{{{tag}}}string", "s")
-        output = run(tool(name), "--cluster", "reshard", ours.address, "--cluster-from", six.id_of(real), "--cluster-to",
-                     six.id_of(ours), "--cluster-slots", 1, "--cluster-yes", status=None)
-        assert "Bad data format" in output, output
-        reply = client.reply("MIGRATE", "127.0.0.1", ours.port, key, 0, 5000)
-        assert isinstance(reply, Error) and "Bad data format: a value of a type" in reply, reply
-        assert f"RESTORE of key '{key}' refused: Bad data format" in ours.log()
-        assert client.call("LRANGE", key, 0, -1) == [b"a", b"b", b"c"]
-        # Back to where it was: what has arrived returns, once the owner does not send others away; then both ends
-        # close the slot.
-        with ours.client() as target:
-            assert client.call("CLUSTER", "SETSLOT", first, "STABLE") == b"OK"
-            arrived = target.call("CLUSTER", "GETKEYSINSLOT", first, 100)
-            assert arrived in ([], [f"{{{tag}}}string".encode()])
-            if arrived:
-                assert target.call("MIGRATE", "127.0.0.1", real.port, "", 0, 5000, "KEYS", *arrived) == b"OK"
-            assert target.call("CLUSTER", "SETSLOT", first, "STABLE") == b"OK"
-        assert client.call("GET", f"{{{tag}}}string") == b"s"
+        for name in TOOLS:
+            output = run(tool(name), "--cluster", "reshard", ours.address, "--cluster-from", six.id_of(real),
+                         "--cluster-to", six.id_of(ours), "--cluster-slots", 1, "--cluster-yes", status=None)
+            assert "Bad data format" in output, output
+            reply = client.reply("MIGRATE", "127.0.0.1", ours.port, key, 0, 5000)
+            assert isinstance(reply, Error) and "Bad data format: a value of a type" in reply, reply
+            assert f"RESTORE of key '{key}' refused: Bad data format" in ours.log()
+            assert client.call("LRANGE", key, 0, -1) == [b"a", b"b", b"c"]
+            assert target.call("CLUSTER", "GETKEYSINSLOT", first, 100) in ([], [f"{{{tag}}}string".encode()])
+            operator.run(guide() + f"put_back {first} {real.address} {ours.address}\n", six.nodes, [], "true")
+            assert client.call("GET", f"{{{tag}}}string") == b"s"
+            assert "[OK] All 16384 slots covered." in run(tool(name), "--cluster", "check", real.address)
         client.call("DEL", key, f"{{{tag}}}string")
     six.wait_agreed()
-    assert "[OK] All 16384 slots covered." in run(tool(name), "--cluster", "check", real.address)
 
 
 # ---- Names, and who belongs ----
@@ -393,8 +394,12 @@ def test_forget_keeps_gossip_out(six, kind):
     gone.start()
     lonely = next(node for node in six.masters() if not [r for r in six.replicas_of(node) if r is not gone])
     assert lonely.call("CLUSTER", "MEET", "127.0.0.1", gone.port) == b"OK"
-    wait_until(lambda: len(six.view(gone)) == 6 and not any("handshake" in entry["flags"] for entry in six.view(gone)), 15,
-               "it to be met")
+
+    def met():
+        entries = six.view(gone)
+        assert len(entries) == 6 and not any("handshake" in entry["flags"] for entry in entries), entries
+        return True
+    wait_until(met, 20, "it to be met")
     wait_until(lambda: gone.client().reply("CLUSTER", "REPLICATE", six.id_of(lonely)) == b"OK", 10, "REPLICATE")
     six.wait_agreed()
 
@@ -474,7 +479,7 @@ GUIDE = programs.ROOT / "docs" / "replace-a-redis-cluster.md"
 def guide(*ways):
     """The guide's commands: its plain blocks of shell, and those of the chosen ways, in their order."""
     blocks = re.findall(r"^```sh *([\w-]*)\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
-    assert {name for name, _ in blocks} == {"", "settings", "in-place", "side-by-side"}
+    assert {name for name, _ in blocks} == {"", "settings", "look", "in-place", "side-by-side"}
     settings = next(text for name, text in blocks if name == "settings")
     assert set(re.findall(r"^(\w+)(?:=|\(\))", settings, re.M)) == {"OLD", "NEW", "start"}, "what the tests set instead"
     return "".join(text for name, text in blocks if name in ("", *ways))
@@ -489,7 +494,7 @@ class Operator:
 
     def run(self, script, old, new, program):
         """`start` starts the program as a daemon with the configuration file of the node at that address."""
-        self.ports += [node.port for node in [*old, *new]]
+        self.ports += [node.port for node in [*old, *new] if node in self.yard.servers]
         head = "\n".join([
             "set -euo pipefail",
             f"OLD='{' '.join(node.address for node in old)}'",
@@ -557,7 +562,7 @@ def test_the_guide_in_place_there_and_back(yard, operator):
     cluster = Moved(before.nodes)
     names = sorted(entry["id"] for entry in before.view(before.nodes[0]))
     with writers(cluster) as writer:
-        output = operator.run(guide("in-place"), cluster.nodes, [], programs.shoal("server"))
+        output = operator.run(guide("look", "in-place"), cluster.nodes, [], programs.shoal("server"))
         assert output.count("is replaced") == 6, output
         writer.more(10)
     assert kinds_at(cluster.nodes) == {"shoal"}
@@ -585,7 +590,7 @@ def test_the_guide_side_by_side(yard, operator):
     with Writer(before, [before.key_of(node, "w") for node in before.masters()]) as writer:
         writer_ports = [node.port for node in everyone.nodes]
         writer.know(writer_ports)
-        output = operator.run(guide("side-by-side"), before.nodes, fresh, programs.shoal("server"))
+        output = operator.run(guide("look", "side-by-side"), before.nodes, fresh, programs.shoal("server"))
         assert output.count("has succeeded") == 6, output
         writer.more(10)
     cluster = Moved(fresh)
@@ -598,7 +603,7 @@ def test_the_guide_side_by_side(yard, operator):
 
 def test_the_guide_finds_what_cannot_come(yard, operator):
     before = redis_cluster(yard)
-    script = guide()
+    script = guide("look")
     assert " has a " not in operator.run(script, before.nodes, [], "true")
     with before.client() as client:
         client.call("{x}l", "RPUSH", "{x}l", 1)
@@ -606,3 +611,49 @@ def test_the_guide_finds_what_cannot_come(yard, operator):
     before.masters()[0].call("FUNCTION", "LOAD", "#!lua name=f\nredis.register_function('g', function() return 1 end)")
     output = operator.run(script, before.nodes, [], "true")
     assert re.search("has a list: .*{x}l", output) and re.search("has a hash: .*{y}h", output) and "has functions" in output, output
+
+
+# ---- What redis-cli --cluster fix needs ----
+
+def test_orders_inside_a_transaction(yard):
+    """redis-cli --cluster fix gives a slot a new owner inside MULTI: our replies are Redis's."""
+    replies = []
+    for kind in BOTH:
+        node = yard.server(program=MixedCluster.program_of(kind), cluster_enabled="yes")
+        with node.client() as client:
+            client.call("CLUSTER", "ADDSLOTS", 1, 2)
+            answers = client.pipeline([["MULTI"], ["CLUSTER", "DELSLOTS", 1], ["CLUSTER", "DELSLOTS", 1],
+                                       ["CLUSTER", "ADDSLOTS", 1], ["CLUSTER", "SETSLOT", 1, "STABLE"], ["CLUSTER", "BUMPEPOCH"],
+                                       ["CLUSTER", "COUNTKEYSINSLOT", 1], ["CLUSTER", "KEYSLOT", "k"],
+                                       ["CLUSTER", "SLOTS"], ["EXEC"]])
+            *queued, slots = answers[-1]
+            replies.append([answers[:-1], queued, [entry[:2] for entry in slots]])
+            assert client.pipeline([["MULTI"], ["CLUSTER", "MYID"], ["EXEC"]])[-1] == [client.call("CLUSTER", "MYID")]
+        node.kill()
+        node.start()
+        assert [entry[:2] for entry in node.call("CLUSTER", "SLOTS")] == [[1, 2]]
+    assert replies[0] == replies[1]
+    assert isinstance(replies[0][1][1], Error) and replies[0][2] == [[1, 2]]
+
+
+@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_slot_left_open_is_mended(six, name, kind):
+    """A move that ended half way, with keys on both sides: `--cluster fix` of either command line brings them together."""
+    six.arrange(OURS, REDIS)
+    target, source = [next(node for node in six.masters() if six.kind(node) == one) for one in (kind, other(kind))]
+    slot = slots_owned(six, source)[0]
+    tag = tag_in([slot], "o")
+    keys = [f"{{{tag}}}{i}" for i in range(20)]
+    with source.client() as one, target.client() as two:
+        one.pipeline(["SET", key, key] for key in keys)
+        assert two.call("CLUSTER", "SETSLOT", slot, "IMPORTING", six.id_of(source)) == b"OK"
+        assert one.call("CLUSTER", "SETSLOT", slot, "MIGRATING", six.id_of(target)) == b"OK"
+        assert one.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys[:12]) == b"OK"
+    output = run(tool(name), "--cluster", "fix", source.address, status=None)
+    six.wait_agreed()
+    assert "[OK] All 16384 slots covered." in run(tool(name), "--cluster", "check", source.address), output
+    with six.client() as client:
+        for key in keys:
+            assert client.call(key, "GET", key) == key.encode(), output
+            client.call(key, "DEL", key)
