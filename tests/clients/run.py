@@ -39,6 +39,7 @@ SLOTS_TO_MOVE = 4000
 ROUNDS = 3            # there and back
 WARM = 40             # operations that each lane has done before anything happens to the cluster
 START = 60            # seconds a client may take until then
+BACK = 30             # seconds a lane may take after each event until something succeeds again
 END = 20              # seconds a client may take to end
 SHOWN = 5             # wrong values and errors of a client that are printed
 
@@ -76,6 +77,17 @@ class Program:
             return True
         lanes = [line.split("\t", 3)[2] for line in self.lines[:]]
         return all(lanes.count(str(lane)) >= WARM for lane in range(self.lanes))
+
+    def works_since(self, start):
+        """Has each lane done something, with success, that it began after `start`?"""
+        lanes = set()
+        for line in reversed(self.lines[:]):
+            operation = judge.parse(line)
+            if operation.end < start:
+                break
+            if operation.start >= start and not operation.failed:
+                lanes.add(operation.lane)
+        return len(lanes) == self.lanes or self.process.poll() is not None
 
     def end(self):
         """Ends it; returns what was wrong with its end, or nothing."""
@@ -123,9 +135,16 @@ def first_slot(cluster, node):
     return next(entry for entry in cluster.view(node) if "myself" in entry["flags"])["slots"][0][0]
 
 
-def make_trouble(cluster, seconds, say):
+def make_trouble(cluster, running, seconds, say):
     """Everything that happens while the clients work. Returns the phases as (name, start, end) and the outages."""
     phases = []
+
+    def watch():
+        """Lets the clients go on for a while, and until each lane works; who does not get there is told of by assess()."""
+        start = now()
+        time.sleep(seconds)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: all(program.works_since(start) for program in running), BACK, "the clients", step=0.1)
 
     @contextlib.contextmanager
     def phase(name):
@@ -135,13 +154,13 @@ def make_trouble(cluster, seconds, say):
         say(f"{name}: {(phases[-1][2] - start) / 1000:.1f} s")
 
     with phase("quiet"):
-        time.sleep(seconds)
+        watch()
     source, target = cluster.masters()[:2]
     with phase("reshard"):
         for _ in range(ROUNDS):
             reshard(cluster, source, target)
             reshard(cluster, target, source)
-        time.sleep(seconds)
+        watch()
     with phase("kill"):
         slot, replica = first_slot(cluster, source), cluster.replicas_of(source)[0]
         outage = judge.Outage(now(), 0.0)
@@ -149,16 +168,17 @@ def make_trouble(cluster, seconds, say):
         wait_until(lambda: all_route_to(cluster, replica, slot), 30, "the failover", step=0.005)
         outage.end = now()
         say(f"slots take writes again after {outage.end - outage.start:.0f} ms")
-        time.sleep(judge.GRACE / 1000 + seconds)
+        time.sleep(judge.GRACE / 1000)
+        watch()
     with phase("restart"):
         source.start(write=False)
         cluster.wait_stable(60)
-        time.sleep(seconds)
+        watch()
     with phase("handover"):
         source.call("CLUSTER", "FAILOVER")
         wait_until(lambda: all_route_to(cluster, source, slot), 30, "the handover", step=0.005)
         cluster.wait_stable(60)
-        time.sleep(seconds)
+        watch()
     return phases, [outage]
 
 
@@ -259,7 +279,7 @@ def run(commands, seconds):
         say(f"{len(running)} clients start in a cluster of {len(cluster.nodes)} nodes")
         with contextlib.suppress(AssertionError):  # who never gets going is told of below
             wait_until(lambda: all(program.is_warm() for program in running), START, "the clients", step=0.2)
-        phases, outages = make_trouble(cluster, seconds, say)
+        phases, outages = make_trouble(cluster, running, seconds, say)
         troubles = [program.end() for program in running]
         say("the clients have ended")
         records = [assess(program, trouble, outages, phases) for program, trouble in zip(running, troubles)]
