@@ -245,7 +245,6 @@ int main(int argc, char **argv) {
     say_hello();
     process_disable_huge_pages();
     process_raise_file_limit();
-    process_write_pid_file();
     shutdown_block_signals();
     install_commands();
     logging_serving();
@@ -254,6 +253,7 @@ int main(int argc, char **argv) {
     struct buffer error = BUFFER_EMPTY;
     if (!start_floors(&error)) return give_up(&error);
     buffer_free(&error);
+    process_write_pid_file(); // only now: a start that another server's port stops leaves that one's file alone
     process_set_title(settings.cluster_enabled ? "[cluster]" : "");
     begin_serving();
     workers_run();

@@ -395,11 +395,13 @@ def test_a_save_into_a_directory_that_is_gone(server):
 
 
 def test_a_port_that_is_taken(server):
-    first = server()
-    second = server(start=False)
+    first = server(pidfile="it.pid")
+    pidfile = first.directory / "it.pid"
+    second = server(start=False, pidfile=pidfile)
     second.directives["port"] = first.port
     second.spawn()
     assert second.wait_end() == 1
+    assert int(pidfile.read_text()) == first.pid
     assert str(first.port) in second.log() and "ddress already in use" in second.log()
     assert first.call("PING") == b"PONG"
 
