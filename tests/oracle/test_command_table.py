@@ -11,7 +11,8 @@ del unlink exists type expire expireat expiretime pexpire pexpireat pexpiretime 
 move keys scan randomkey touch object|encoding object|freq object|idletime object|refcount object|help dump restore
 restore-asking migrate wait
 auth client|id client|info client|list client|kill client|setname client|getname client|no-evict client|pause
-client|unpause client|reply client|unblock client|help echo hello ping quit reset select
+client|unpause client|reply client|unblock client|help client|tracking client|trackinginfo client|caching
+client|getredir echo hello ping quit reset select
 multi exec discard watch unwatch
 command command|count command|info command|docs command|getkeys command|getkeysandflags command|list command|help
 config|get config|set config|resetstat config|rewrite config|help
