@@ -57,7 +57,7 @@ static void undo(struct trouble *trouble) {
         break;
     case FAULT_FREEZE:
         trouble->faults->hurt--;
-        if (node->lives == trouble->life) host->frozen_until = 0;
+        if (node->lives == trouble->life) network_thaw(&sim->network, node->index);
         break;
     case FAULT_DRIFT: node_set_drift(node, 0); break;
     case FAULT_SLOW_DISK: node->disk.slow_us -= trouble->amount; break;

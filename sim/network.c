@@ -15,6 +15,7 @@ static event_handler answer_arrives;
 static event_handler message_arrives;
 static event_handler retry_waiting;
 static event_handler end_is_noticed;
+static event_handler freeze_ends;
 
 static void write_address(struct network *network, uint32_t node) {
     struct host *host = &network->hosts[node];
@@ -209,7 +210,8 @@ static void answer_arrives(struct event *event) {
         return;
     }
     if (frozen(connection, node)) {
-        plan(connection, network->hosts[node].frozen_until, answer_arrives, NULL, (int)event->stamp);
+        connection->under_way++;
+        network_wait_for_thaw(network, node, event);
         return;
     }
     if (event->stamp && connection->end[1] == END_OPEN) {
@@ -262,7 +264,8 @@ static void end_is_noticed(struct event *event) {
     uint32_t node = connection->node[side];
     connection->under_way--;
     if (frozen(connection, node)) {
-        plan(connection, network->hosts[node].frozen_until, end_is_noticed, NULL, side);
+        connection->under_way++;
+        network_wait_for_thaw(network, node, event);
         return;
     }
     connection->under_way++; // stay until the sink has heard
@@ -308,14 +311,20 @@ static void take(struct connection *connection, int side, struct cluster_message
     network->sink->closed(network->context, node, connection, receiver);
 }
 
-// When it is worth trying again to hand over what waits: when the receiver thaws, or after the sender's
-// pause.
-static uint64_t next_try(struct connection *connection, int side) {
-    const struct network *network = connection->network;
+// Tries again to hand over what waits: when the receiver thaws, or after the sender's pause.
+static void plan_retry(struct connection *connection, int side) {
+    struct network *network = connection->network;
     uint64_t now = network->world->now;
-    if (!path_open(connection, side)) return now + retry_delay(connection->retries[side]++);
-    uint64_t thaw = network->hosts[connection->node[!side]].frozen_until;
-    return thaw > now ? thaw : now + MICROSECONDS_PER_MS;
+    uint32_t to = connection->node[!side];
+    if (!path_open(connection, side)) {
+        plan(connection, now + retry_delay(connection->retries[side]++), retry_waiting, NULL, side);
+    } else if (frozen(connection, to)) {
+        connection->under_way++;
+        world_put_off(network->world, &network->hosts[to].frozen, retry_waiting, connection, NULL,
+                      (uint64_t)side);
+    } else {
+        plan(connection, now + MICROSECONDS_PER_MS, retry_waiting, NULL, side);
+    }
 }
 
 // Can what starts at `side` be handed to the process at the other end now?
@@ -331,7 +340,7 @@ static void wait_in_line(struct connection *connection, int side, struct cluster
         connection->last[side]->next = waiting;
     } else {
         connection->first[side] = waiting;
-        plan(connection, next_try(connection, side), retry_waiting, NULL, side);
+        plan_retry(connection, side);
     }
     connection->last[side] = waiting;
 }
@@ -366,7 +375,7 @@ static void retry_waiting(struct event *event) {
     connection->under_way--;
     if (connection->network->closing) drop_waiting(connection, side);
     if (connection->first[side] && !receivable(connection, side)) {
-        plan(connection, next_try(connection, side), retry_waiting, NULL, side);
+        plan_retry(connection, side);
         return;
     }
     connection->retries[side] = 0;
@@ -391,7 +400,7 @@ static void retry_waiting(struct event *event) {
 void network_process_dies(struct network *network, uint32_t node, bool host_too) {
     struct host *host = &network->hosts[node];
     host->running = false;
-    host->frozen_until = 0;
+    network_thaw(network, node);
     if (host_too) host->up = false;
     for (int side = 0; side < 2; side++) {
         LIST_EACH(entry, &host->connections[side]) {
@@ -400,6 +409,28 @@ void network_process_dies(struct network *network, uint32_t node, bool host_too)
             network_close(connection, side);
         }
     }
+}
+
+void network_freeze(struct network *network, uint32_t node, uint64_t until) {
+    network->hosts[node].frozen_until = until;
+    world_plan(network->world, until, freeze_ends, network, NULL, node);
+}
+
+void network_thaw(struct network *network, uint32_t node) {
+    network->hosts[node].frozen_until = 0;
+    world_resume(network->world, &network->hosts[node].frozen);
+}
+
+// It may have been thawed before, and stand still again.
+static void freeze_ends(struct event *event) {
+    struct network *network = event->subject;
+    uint32_t node = (uint32_t)event->stamp;
+    if (network->hosts[node].frozen_until == event->at) network_thaw(network, node);
+}
+
+void network_wait_for_thaw(struct network *network, uint32_t node, const struct event *event) {
+    world_put_off(network->world, &network->hosts[node].frozen, event->happen, event->subject, event->payload,
+                  event->stamp);
 }
 
 void network_process_starts(struct network *network, uint32_t node) {

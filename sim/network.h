@@ -59,6 +59,7 @@ struct host {
     bool running;                    // the process on it
     uint16_t renamed;                // how often it changed its address
     uint64_t frozen_until;           // the process sees nothing before this moment
+    struct put_off frozen;           // what happens to it then
     uint32_t slow_us;                // added to each message from or to it, up to
     uint8_t loss;                    // percent of its messages that are lost at first
     struct list_node connections[2]; // by side
@@ -116,6 +117,14 @@ void network_close(struct connection *connection, int side);
 
 // The process of the host ends. With the machine up, peers see their connections closed.
 void network_process_dies(struct network *network, uint32_t node, bool host_too);
+
+// The process stands still until the moment `until`, or until somebody thaws or ends it.
+void network_freeze(struct network *network, uint32_t node, uint64_t until);
+void network_thaw(struct network *network, uint32_t node);
+
+// For the handler of an event that happens to a frozen process: it happens again when the process thaws.
+void network_wait_for_thaw(struct network *network, uint32_t node, const struct event *event);
+
 void network_process_starts(struct network *network, uint32_t node);
 
 #endif

@@ -110,10 +110,8 @@ static void tick_comes(struct event *event) {
     struct node *node = event->subject;
     if (!node->core || event->stamp != node->tick_us) return;
     struct sim *sim = node->sim;
-    uint64_t thaw = sim->network.hosts[node->index].frozen_until;
-    if (thaw > sim->world.now) {
-        node->tick_us = thaw;
-        world_plan(&sim->world, thaw, tick_comes, node, NULL, thaw);
+    if (!node_awake(node)) {
+        network_wait_for_thaw(&sim->network, node->index, event);
         return;
     }
     node->tick_us = sim->world.now; // while it is told, no other is planned
@@ -276,9 +274,8 @@ static void order_comes(struct event *event) {
     while (order && order->number != event->stamp)
         order = order->next;
     if (!order) return; // it died meanwhile
-    uint64_t thaw = sim->network.hosts[node->index].frozen_until;
-    if (thaw > sim->world.now) {
-        world_plan(&sim->world, thaw, order_comes, node, NULL, event->stamp);
+    if (!node_awake(node)) {
+        network_wait_for_thaw(&sim->network, node->index, event);
         return;
     }
     struct bytes arguments[ORDER_WORDS_MAX];
@@ -431,9 +428,8 @@ static void saved_comes(struct event *event) {
     struct node *node = event->subject;
     struct sim *sim = node->sim;
     if (!node->core || (event->stamp & 0xffff) != (node->lives & 0xffff)) return;
-    uint64_t thaw = sim->network.hosts[node->index].frozen_until;
-    if (thaw > sim->world.now) {
-        world_plan(&sim->world, thaw, saved_comes, node, event->payload, event->stamp);
+    if (!node_awake(node)) {
+        network_wait_for_thaw(&sim->network, node->index, event);
         return;
     }
     struct cluster_event saved = {.kind = CLUSTER_EVENT_SAVED};
@@ -594,5 +590,5 @@ void node_freeze(struct node *node, uint64_t ms) {
     struct sim *sim = node->sim;
     sim_say(sim, "n%u stands still for %" PRIu64 " ms", node->index, ms);
     replication_advance(node);
-    sim->network.hosts[node->index].frozen_until = sim->world.now + ms * MICROSECONDS_PER_MS;
+    network_freeze(&sim->network, node->index, sim->world.now + ms * MICROSECONDS_PER_MS);
 }

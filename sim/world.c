@@ -130,6 +130,28 @@ struct event *world_plan(struct world *world, uint64_t at, event_handler *happen
     return event;
 }
 
+void world_put_off(struct world *world, struct put_off *events, event_handler *happen, void *subject,
+                   void *payload, uint64_t stamp) {
+    struct event *event = obtain(world);
+    *event = (struct event){happen, subject, payload, stamp, 0, NULL, 0};
+    if (events->first)
+        events->last->next = event;
+    else
+        events->first = event;
+    events->last = event;
+}
+
+void world_resume(struct world *world, struct put_off *events) {
+    struct event *event = events->first;
+    *events = (struct put_off){0};
+    while (event) {
+        struct event *next = event->next;
+        event->at = world->now;
+        put(world, event);
+        event = next;
+    }
+}
+
 // The one that comes after, as far as it is known already.
 static struct event *after(const struct world *world, const struct event *event) {
     if (event->next) return event->next;

@@ -37,6 +37,11 @@ struct event {
     uint32_t about; // the node that it happens to, plus one; 0: nobody in particular
 };
 
+// Events whose moment is not known yet, in the order in which they came.
+struct put_off {
+    struct event *first, *last;
+};
+
 struct wheel {
     uint64_t used[WHEEL_SLOTS / 64]; // bits of the slots that have events
     struct {
@@ -66,6 +71,11 @@ void world_free(struct world *world);
 // told whom it is about, at once.
 struct event *world_plan(struct world *world, uint64_t at, event_handler *happen, void *subject,
                          void *payload, uint64_t stamp);
+
+// Keeps an event until world_resume(), which plans all that was put off for now, in its order.
+void world_put_off(struct world *world, struct put_off *events, event_handler *happen, void *subject,
+                   void *payload, uint64_t stamp);
+void world_resume(struct world *world, struct put_off *events);
 
 // Lets the earliest event happen. False when none is planned before or at `until`; time then is `until`.
 bool world_step(struct world *world, uint64_t until);

@@ -70,6 +70,17 @@ def test_summary_counts_the_faults_by_kind():
     assert "freeze" not in line
 
 
+def test_who_stands_still_when_the_troubles_end_wakes_at_once():
+    trace = run("--nodes", 8, "--minutes", 2, "--faults", "freeze", "--seed", 6, "--trace").stdout
+    healed = float(re.search(r"^ *([0-9.]+)  all troubles end$", trace, re.M)[1])
+    frozen = {node for begin, node, ms in re.findall(r"^ *([0-9.]+)  (n\d+) stands still for (\d+) ms$", trace, re.M)
+              if float(begin) < healed < float(begin) + int(ms) / 1000}
+    assert frozen, "the seed was to freeze somebody to the end"
+    for node in frozen:
+        spoken = [float(at) for at in re.findall(rf"^ *([0-9.]+)  {node} -> ", trace, re.M) if float(at) >= healed]
+        assert spoken and spoken[0] < healed + 0.2, f"{node} slept on after {healed}"
+
+
 def test_without_faults_nobody_is_elected():
     result = run("--nodes", 12, "--seeds", 2, "--minutes", 5, "--faults", "none")
     assert result.returncode == 0, result.stdout
