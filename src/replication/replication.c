@@ -64,6 +64,7 @@ void replication_restore(const char *id, int64_t offset, unsigned stream_db) {
     memcpy(replication.names.id, id, REPLICATION_ID_SIZE);
     link_set_stream_db(stream_db);
     journal_activate(replication.journal, (uint64_t)offset);
+    replication.no_replicas_since_ms = clock_mono_ms(); // they come back now: it is not 1970 that they left
 }
 
 void replication_follow(const char *host, uint16_t port) {

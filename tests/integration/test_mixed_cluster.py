@@ -371,7 +371,7 @@ def test_one_more_and_one_less(six, yard, kind, name):
 @pytest.mark.parametrize("kind", BOTH)
 def test_forget_keeps_gossip_out(six, kind):
     """CLUSTER FORGET by hand on every node; what one of the other kind still says of the forgotten one brings nobody back."""
-    _, gone = six.arrange(other(kind))
+    lonely, gone = six.arrange(other(kind))
     assert six.kind(gone) == kind
     identity = six.id_of(gone)
     others = [node for node in six.nodes if node is not gone]
@@ -392,12 +392,11 @@ def test_forget_keeps_gossip_out(six, kind):
     # It comes back by MEET, with a new name, and takes its place again.
     (gone.directory / "nodes.conf").unlink()
     gone.start()
-    lonely = next(node for node in six.masters() if not [r for r in six.replicas_of(node) if r is not gone])
     assert lonely.call("CLUSTER", "MEET", "127.0.0.1", gone.port) == b"OK"
 
     def met():
         entries = six.view(gone)
-        assert len(entries) == 6 and not any("handshake" in entry["flags"] for entry in entries), entries
+        assert len(entries) == 6 and not any("handshake" in entry["flags"] for entry in entries), (entries, six.view(lonely))
         return True
     wait_until(met, 20, "it to be met")
     wait_until(lambda: gone.client().reply("CLUSTER", "REPLICATE", six.id_of(lonely)) == b"OK", 10, "REPLICATE")
@@ -469,6 +468,23 @@ def test_a_chain_and_its_head_removed(yard, proxy, kinds):
         assert int(two.info("stats")["sync_partial_ok"]) == partials + 1
         assert int(two.info("stats")["sync_full"]) == fulls
         assert two.call("DBSIZE") == one.call("DBSIZE") == three.call("DBSIZE")
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_primary_restarts_and_its_replica_goes_on(yard, kind):
+    """Ended in order, with a snapshot, and started again: the replica of the other kind needs no snapshot."""
+    primary, replica = [yard.server(program=MixedCluster.program_of(one), repl_diskless_sync_delay=0, save="3600 1",
+                                    repl_ping_replica_period=1, repl_backlog_ttl=5) for one in (kind, other(kind))]
+    replica.call("REPLICAOF", "127.0.0.1", primary.port)
+    replica.wait_for(lambda client: client.info("replication")["master_link_status"] == "up", 20)
+    primary.call("SET", "k", "before")
+    primary.stop()
+    primary.start()
+    with replica.client() as client:
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up", 20, "the link to be there again")
+        primary.call("SET", "k", "after")
+        wait_until(lambda: client.call("GET", "k") == b"after", 10, "the stream to go on")
+    assert primary.info("stats")["sync_full"] == "0" and primary.info("stats")["sync_partial_ok"] == "1"
 
 
 # ---- The guide ----
