@@ -363,8 +363,20 @@ static bool has_changed_any(const struct telling *telling, const struct broadcas
     return false;
 }
 
+static bool has_skips(const struct telling *telling, const struct broadcast *broadcast) {
+    for (unsigned i = broadcast->first; i < broadcast->first + broadcast->count; i++)
+        if (telling->skips[i]) return true;
+    return false;
+}
+
 static void tell_broadcast(void *context, const struct broadcast *broadcast) {
     struct telling *telling = context;
+    if (!has_skips(telling, broadcast)) { // the everyday case: all are told the same
+        push_of_keys(&telling->push, telling->keys + broadcast->first, broadcast->count);
+        tell_listeners(telling->here, broadcast->listeners, broadcast->listener_count, true, 0,
+                       buffer_bytes(&telling->push));
+        return;
+    }
     uint64_t *common = mem_alloc(broadcast->listener_count * sizeof *common);
     unsigned count = 0;
     for (unsigned i = 0; i < broadcast->listener_count; i++) {
