@@ -105,7 +105,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	tell("# ")
+	tell("# " + os.Getenv("VERSION"))
 	var group sync.WaitGroup
 	for lane := 0; lane < lanes; lane++ {
 		group.Add(1)
