@@ -52,11 +52,19 @@ static void act(const struct cluster_action *action) {
     case CLUSTER_ACTION_SAVE: bus.save_due = action->save.number; break;
     case CLUSTER_ACTION_PUBLISH_ROUTES: bus.publish_due = true; break;
     case CLUSTER_ACTION_BECOME_PRIMARY: roles_become_primary(); break;
-    case CLUSTER_ACTION_BECOME_REPLICA: roles_become_replica(action->primary.ip, action->primary.port); break;
+    // Who lost its slots must say MOVED before a write can meet the new role (READONLY), or the old one without its pause
+    // (it would be taken, and lost).
+    case CLUSTER_ACTION_BECOME_REPLICA:
+        routes_publish();
+        roles_become_replica(action->primary.ip, action->primary.port);
+        break;
     case CLUSTER_ACTION_DROP_SLOT: roles_drop_slot(action->slot); break;
     case CLUSTER_ACTION_DROP_ALL: roles_drop_all(); break;
     case CLUSTER_ACTION_PAUSE_WRITES: pause_writes(action->until); break;
-    case CLUSTER_ACTION_RESUME_WRITES: resume_writes(); break;
+    case CLUSTER_ACTION_RESUME_WRITES:
+        routes_publish();
+        resume_writes();
+        break;
     case CLUSTER_ACTION_NOTE: log_write(action->note.level, "%s", action->note.text); break;
     case CLUSTER_ACTION_OUTCOME: orders_outcome(action); break;
     }
@@ -109,7 +117,7 @@ static void run(void *argument) {
         set_tick();
         loop_turn(bus.loop, -1, look_at_replication, NULL);
         save_what_is_due();
-        if (bus.publish_due) routes_publish();
+        if (bus.publish_due && !bus.becoming_primary) routes_publish();
         orders_release();
         routes_free_retired();
         links_free_dead();

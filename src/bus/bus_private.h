@@ -20,6 +20,8 @@ struct bus {
     uint64_t saved;       // number of the last save that is on disk
     uint64_t save_due;    // number of the last save that was asked for in this turn, 0: none
     bool publish_due;     // the routes changed in this turn
+    unsigned becoming_primary; // orders to become a primary that worker 0 has not carried out yet: until then the routes
+                               // must not say that slots are served here, or a write would be told READONLY
     uint64_t links_over_limit;
     bool pausing; // PAUSE_WRITES is in force since `pause_mark`
     struct gate_mark pause_mark;
@@ -64,7 +66,7 @@ void roles_drop_all(void);
 void orders_init(void);
 void orders_submit(struct call *call); // a worker's thread; defers
 void orders_outcome(const struct cluster_action *action);
-void orders_release(void);             // outcomes whose save is through and whose routes are published
+void orders_release(void);             // outcomes whose save is through, whose routes are published and whose role is taken
 void orders_fail(uint64_t save);
 void orders_claim_slot(unsigned slot); // as ADDSLOTS, by ourselves
 

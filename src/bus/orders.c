@@ -183,6 +183,7 @@ void orders_release(void) {
     LIST_EACH(node, &orders) {
         struct order *order = LIST_ENTRY(node, struct order, node);
         if (!order->decided || !is_first_of_client(order)) continue;
+        if (bus.becoming_primary && !order->inside_exec) continue; // inside EXEC it may be worker 0 that waits
         if (order->more_follow && order->save > exec_save) exec_save = order->save;
         if (order->inside_exec && !order->more_follow && order->save < exec_save) order->save = exec_save;
         if (order->more_follow || order->save <= bus.saved) finish(order);

@@ -44,6 +44,11 @@ static void drop_all(void) {
     keyspace_flushed(bus.keyspace);
 }
 
+// On the bus thread.
+static void became_primary(void *nothing) {
+    bus.becoming_primary--;
+}
+
 // On worker 0.
 static void apply(void *argument) {
     struct change *change = argument;
@@ -55,6 +60,7 @@ static void apply(void *argument) {
     case CHANGE_DROP_ALL: drop_all(); break;
     }
     dispatch_end_exclusive(bus.dispatcher);
+    if (change->kind == CHANGE_PRIMARY) loop_post(bus.loop, became_primary, NULL);
     mem_free(change);
 }
 
@@ -91,6 +97,7 @@ void bus_keys_loaded(void) {
 }
 
 void roles_become_primary(void) {
+    bus.becoming_primary++;
     post((struct change){.kind = CHANGE_PRIMARY});
 }
 
