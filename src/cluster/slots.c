@@ -174,6 +174,14 @@ static void drop_lost_slots(struct cluster *cluster, const struct losses *losses
             action_add(cluster, CLUSTER_ACTION_DROP_SLOT)->slot = (uint16_t)slot;
 }
 
+// Does what the sender claims tell what has become of a slot that we took? Whoever had it does, and whoever
+// took that one's place; not another primary that was of its shard once.
+static bool speaks_for_former_owner(const struct cluster *cluster, unsigned slot, const struct peer *sender) {
+    if (!taken_from_shard_of(cluster, slot, sender)) return false;
+    const struct peer *former = cluster->peers[cluster->taken_from[slot]];
+    return sender == former || !peer_votes(former);
+}
+
 // What we took from the sender's shard and it does not claim (any more) is ours for good, if nothing that it
 // has said before and that is still on its way can beat us. Returns whether that needs a newer epoch than
 // ours.
@@ -181,16 +189,16 @@ static bool settle_taken(struct cluster *cluster, const struct peer *sender, uin
                          const uint8_t *slots) {
     bool beaten = false;
     for (unsigned slot = 0; slot < CLUSTER_SLOTS && cluster->taken; slot++) {
-        if (bitset_test(slots, slot) || !taken_from_shard_of(cluster, slot, sender)) continue;
+        if (bitset_test(slots, slot) || !speaks_for_former_owner(cluster, slot, sender)) continue;
         slot_set_taken(cluster, slot, NULL);
         beaten |= config_epoch >= cluster->myself->config_epoch;
     }
     return beaten;
 }
 
-// Do slots of ours go elsewhere just now? A newer epoch of ours would then be a claim to them, too: were it to
-// cross the SETSLOT NODE by which the target has got one, the target would give it back, while we are told that
-// it is gone, and nobody would claim it. (Of our kind the target would insist. A redis-server does not.)
+// Do slots of ours go elsewhere just now? A newer epoch of ours would then be a claim to them, too: were it
+// to cross the SETSLOT NODE by which the target has got one, the target would give it back, while we are told
+// that it is gone, and nobody would claim it. (Of our kind the target would insist. A redis-server does not.)
 static bool gives_slots_away(const struct cluster *cluster) {
     for (unsigned slot = 0; slot < CLUSTER_SLOTS && cluster->moving; slot++)
         if (cluster->migrating[slot] != NO_PEER) return true;
@@ -225,8 +233,9 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
         if (claimed & ~owned) learn_claims(cluster, byte * 8, slots, sender, config_epoch, head, &losses);
     }
     if (fell_silent) sender->slots_changed = ++cluster->slots_version; // what we say of it changes
-    bool giving = cluster->taken && gives_slots_away(cluster); // then it has to wait; the marks stay
-    if (!giving && cluster->taken && settle_taken(cluster, sender, config_epoch, slots)) losses.defended = true;
+    bool giving = cluster->taken && gives_slots_away(cluster);         // then it has to wait; the marks stay
+    if (!giving && cluster->taken && settle_taken(cluster, sender, config_epoch, slots))
+        losses.defended = true;
     if (!giving && losses.defended) defend(cluster);
     // Cluster spec, "How hash slots configuration propagates": a primary whose last slot was taken becomes a
     // replica of the node that took it; and its replicas follow.
