@@ -128,8 +128,8 @@ static void set_importing(struct admin *admin, unsigned slot) {
     }
 }
 
-// The slot that we import is ours now: a new epoch makes our claim the newest of all that we have heard of.
-static void finish_import(struct cluster *cluster, unsigned slot, const struct peer *from) {
+// Another's slot is ours now: a new epoch makes our claim the newest of all that we have heard of.
+static void take_over_slot(struct cluster *cluster, unsigned slot, const struct peer *from) {
     epoch_bump_alone(cluster);
     slot_set_importing(cluster, slot, NULL);
     slot_set_taken(cluster, slot, from);
@@ -160,9 +160,11 @@ static void set_owner(struct admin *admin, unsigned slot) {
         return;
     }
     if (admin->order->keys_in_slot == 0) slot_set_migrating(cluster, slot, NULL);
-    bool imported = to == myself && cluster->importing[slot] != NO_PEER;
+    // We may know nothing of an import any more: whom we imported from was forgotten meanwhile, say. The slot
+    // is taken from its owner all the same, who may have a newer epoch than we.
+    bool taken = to == myself && (cluster->importing[slot] != NO_PEER || (owner && !mine));
     slot_give(cluster, slot, to);
-    if (imported) finish_import(cluster, slot, mine ? NULL : owner);
+    if (taken) take_over_slot(cluster, slot, mine ? NULL : owner);
     // Our last slot has gone: follow it.
     if (mine && to != myself && myself->slots == 0 && cluster->config.allow_replica_migration) {
         action_note(cluster, LOG_NOTICE,
