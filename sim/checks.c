@@ -107,6 +107,14 @@ static void check_vote(struct sim *sim, struct node *node, uint32_t to, uint64_t
                  node->index, epoch, checks->nodes[node->index].disk_vote_epoch);
 }
 
+// Has it heard of the other's present config epoch?
+static bool knows_epoch(const struct node *node, const struct node *other) {
+    struct cluster_view_node myself, seen;
+    cluster_view_myself(other->core, &myself);
+    return cluster_view_find(node->core, bytes_of(other->id, CLUSTER_ID_SIZE), &seen) &&
+           seen.config_epoch == myself.config_epoch;
+}
+
 // An administrator's kind failover waits for the primary to pause and the replica to have all that was
 // written.
 static void check_handover(struct sim *sim, struct node *node) {
@@ -117,6 +125,8 @@ static void check_handover(struct sim *sim, struct node *node) {
     // which alone were held for us, we have; and who wrote since has a newer epoch, with which the voters
     // refuse us.
     if (!source->is_primary) return;
+    // It has its role back, with a newer epoch. To those who have not heard of that the same applies.
+    if (source->terms != node->asked_in_term && !knows_epoch(node, source)) return;
     replication_advance(source);
     if (source->replication.offset != node->replication.offset)
         sim_fail(sim,

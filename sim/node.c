@@ -212,7 +212,9 @@ static void send(struct node *node, const struct cluster_action *action) {
 static void expect_handover(struct node *node) {
     int source = node->replication.source;
     node->asked_kindly = source >= 0;
-    if (source >= 0) node->asked_in_life = node->sim->nodes[source].lives;
+    if (source < 0) return;
+    node->asked_in_life = node->sim->nodes[source].lives;
+    node->asked_in_term = node->sim->nodes[source].terms;
 }
 
 // Tells the outcome of an order and forgets it.
@@ -448,6 +450,7 @@ static void become_primary(struct node *node, const struct cluster_event *cause)
     int source = node->replication.source;
     bool was_replica = source >= 0;
     node->is_primary = true;
+    node->terms++;
     replication_lead(node);
     node->taken_over = cause->kind == CLUSTER_EVENT_ORDER && cause->order.count > 1 &&
                        bytes_is(cause->order.arguments[1], "takeover");

@@ -59,6 +59,7 @@ struct node {
     struct cluster *core;
     uint32_t index;
     uint32_t lives; // how often it was started
+    uint32_t terms; // how often it became primary
     struct node_clock clock;
     uint64_t tick_us; // when the next tick is planned, 0 = none
     struct links outgoing;
@@ -71,7 +72,7 @@ struct node {
     bool taken_over;   // the last promotion was a TAKEOVER
     int took_from;     // whose place it, or whom it was elected to succeed, took with one; -1: nobody's, or
                        // that primary has stepped down since
-    uint32_t asked_in_life; // of the primary
+    uint32_t asked_in_life, asked_in_term; // of the primary
     uint32_t order_count;
     struct pending_order *orders;
     char id[CLUSTER_ID_SIZE + 1]; // empty until its first start

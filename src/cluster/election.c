@@ -93,9 +93,18 @@ static uint32_t my_rank(struct cluster *cluster) {
     return rank;
 }
 
+// Does the primary still hold its writes for us? Whoever has lost its role meanwhile and got it back takes
+// writes again, and what it wrote since would be lost with our election.
+static bool primary_waits(const struct cluster *cluster) {
+    const struct manual_failover *manual = &cluster->manual;
+    const struct peer *head = peer_at(cluster, cluster->myself->primary);
+    return !manual->offset_known || head == NULL || head->config_epoch == manual->primary_epoch;
+}
+
 // May an administrator's failover go on? Its time counts even when no tick came in time (we slept).
 static bool manual_may_start(const struct cluster *cluster) {
-    return cluster->manual.until && cluster->manual.can_start && cluster->now <= cluster->manual.until;
+    return cluster->manual.until && cluster->manual.can_start && cluster->now <= cluster->manual.until &&
+           primary_waits(cluster);
 }
 
 // Cluster spec, "Replica election and promotion": a replica stands for election when its primary is in FAIL
@@ -292,9 +301,11 @@ void manual_begin_as_primary(struct cluster *cluster, struct peer *replica) {
 }
 
 void manual_primary_paused(struct cluster *cluster, uint64_t offset) {
-    if (cluster->manual.until == 0 || cluster->manual.offset_known) return;
-    cluster->manual.offset_known = true;
-    cluster->manual.primary_offset = offset;
+    struct manual_failover *manual = &cluster->manual;
+    if (manual->until == 0 || manual->offset_known || manual->can_start) return; // FORCE does not wait
+    manual->offset_known = true;
+    manual->primary_epoch = peer_at(cluster, cluster->myself->primary)->config_epoch;
+    manual->primary_offset = offset;
     action_note(cluster, LOG_NOTICE, "Received replication offset for paused master manual failover: %llu",
                 (unsigned long long)offset);
 }
@@ -303,8 +314,9 @@ static void manual_update_replica(struct cluster *cluster) {
     struct manual_failover *manual = &cluster->manual;
     const struct peer *head = peer_shard_head(cluster, cluster->myself);
     if (!manual->offset_known) return;
-    if (head && head->replication_offset > manual->primary_offset) {
-        action_note(cluster, LOG_WARNING, "Manual failover given up: the master takes writes again.");
+    if (!primary_waits(cluster) || (head && head->replication_offset > manual->primary_offset)) {
+        action_note(cluster, LOG_WARNING,
+                    "Manual failover given up: the master does not wait for it any more.");
         manual_stop(cluster);
         return;
     }

@@ -81,6 +81,7 @@ struct manual_failover {
     bool can_start;
     bool offset_known;
     uint64_t primary_offset;
+    uint64_t primary_epoch; // its configEpoch when it told that: with another one it has begun anew
 };
 
 enum todo {
