@@ -94,5 +94,8 @@ struct peer *handshake_finish(struct cluster *cluster, struct peer *peer, const 
                              (packet->flags & (CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA)));
     peer_look_again(cluster, peer);
     cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
+    // At once: who is killed a moment after it has joined must not come back knowing nobody, for then nobody
+    // whose address changes meanwhile would find it again.
+    cluster->next_save = cluster->now;
     return peer;
 }

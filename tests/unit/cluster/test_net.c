@@ -377,6 +377,22 @@ static void a_killed_primary_is_replaced_at_once(void **state) {
     assert_int_equal(status(0).slots_fail, 0);
 }
 
+static void who_has_just_joined_is_known_after_a_crash(void **state) {
+    start(net.count++);
+    // It will hear of no greater epoch, which would be saved at once anyway.
+    ordered(6, "SET-CONFIG-EPOCH 100");
+    run(500);
+    ordered(0, "MEET 127.0.0.1 7006");
+    struct cluster_view_node found;
+    struct bytes first = bytes_from_string(me(0).id), joined = bytes_from_string(me(6).id);
+    for (int i = 0; i < 1000 && !cluster_view_find(net.nodes[6].core, first, &found); i++)
+        run(1);
+    assert_true(cluster_view_find(net.nodes[0].core, joined, &found));
+    kill_node(6);
+    start(6);
+    assert_true(cluster_view_find(net.nodes[6].core, first, &found));
+}
+
 static void without_crash_detection_within_two_seconds(void **state) {
     for (unsigned i = 0; i < net.count; i++) {
         struct cluster_config config = net.config;
@@ -910,6 +926,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(whoever_stands_up_speaks_for_its_own_epoch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_breaks_a_circle_takes_a_new_epoch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_replica_that_asked_hears_of_the_pause, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_has_just_joined_is_known_after_a_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_door_is_knocked_at_less_and_less, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_disk_does_not_keep_us_from_saying_what_is_saved, set_up,
                                         tear_down),
