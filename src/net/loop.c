@@ -108,15 +108,15 @@ static void run_posts(struct loop *loop) {
         posts[i].run(posts[i].argument);
 }
 
-static int64_t bound_by_timers(const struct loop *loop, int64_t wait_us) {
-    if (wait_us == 0 || list_empty(&loop->timers)) return wait_us;
-    int64_t now = clock_mono_us();
+// Until when the turn may wait: for the earliest timer, and not longer than `wait_us`.
+static int64_t wait_until(const struct loop *loop, int64_t wait_us) {
+    if (wait_us == 0) return POLLER_NO_WAIT;
+    int64_t until_us = wait_us > 0 ? clock_mono_us() + wait_us : INT64_MAX;
     LIST_EACH(node, (struct list_node *)&loop->timers) {
-        int64_t left = LIST_ENTRY(node, struct timer, node)->at_us - now;
-        if (left < 0) left = 0;
-        if (wait_us < 0 || left < wait_us) wait_us = left;
+        int64_t at_us = LIST_ENTRY(node, struct timer, node)->at_us;
+        if (at_us < until_us) until_us = at_us;
     }
-    return wait_us;
+    return until_us == INT64_MAX ? POLLER_NO_END : until_us;
 }
 
 static void run_timers(struct loop *loop) {
@@ -139,9 +139,8 @@ static void run_timers(struct loop *loop) {
 
 void loop_turn(struct loop *loop, int64_t wait_us, void (*waited)(void *context), void *context) {
     current = loop;
-    wait_us = bound_by_timers(loop, wait_us);
     if (atomic_load_explicit(&loop->posted, memory_order_acquire)) wait_us = 0;
-    int fetched = poller_fetch(loop->poller, EVENTS_A_TURN, wait_us);
+    int fetched = poller_fetch(loop->poller, EVENTS_A_TURN, wait_until(loop, wait_us));
     if (waited) waited(context);
     // Only now, inside the gate: whoever was exclusive meanwhile may have looked through the events.
     loop->event_next = 0;

@@ -3,39 +3,47 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "os/clock.h"
 
 enum { EVENTS_MAX = 512 };
 
 struct poller {
     int epoll;
-    int wake;
+    int wake, alarm;
+    int64_t alarm_us; // when the alarm rings, or rang last
     struct epoll_event ready[EVENTS_MAX];
 };
 
-struct poller *poller_create(void) {
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll < 0) return NULL;
-    int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake < 0) {
-        close(epoll);
-        return NULL;
-    }
-    struct poller *poller = mem_alloc(sizeof *poller);
-    poller->epoll = epoll;
-    poller->wake = wake;
-    // Edge-triggered: every write to the eventfd is a new edge, so it never has to be read.
+// Edge-triggered: every wake, and every ring of the alarm, is a new edge, so that neither ever has to be read.
+static bool watch_silently(struct poller *poller, int fd) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event);
-    return poller;
+    return fd >= 0 && epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void close_if_open(int fd) {
+    if (fd >= 0) close(fd);
+}
+
+struct poller *poller_create(void) {
+    struct poller *poller = mem_calloc(1, sizeof *poller);
+    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+    poller->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    poller->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (watch_silently(poller, poller->wake) && watch_silently(poller, poller->alarm)) return poller;
+    int error = errno;
+    poller_destroy(poller);
+    errno = error;
+    return NULL;
 }
 
 void poller_destroy(struct poller *poller) {
-    close(poller->wake);
-    close(poller->epoll);
+    close_if_open(poller->alarm);
+    close_if_open(poller->wake);
+    close_if_open(poller->epoll);
     mem_free(poller);
 }
 
@@ -64,12 +72,25 @@ static uint32_t translate(uint32_t events) {
     return result;
 }
 
-int poller_fetch(struct poller *poller, int limit, int64_t timeout_us) {
+// Sees to it that the alarm rings by `until_us`: one that is set to ring earlier will do.
+static void set_alarm(struct poller *poller, int64_t now_us, int64_t until_us) {
+    if (poller->alarm_us > now_us && poller->alarm_us <= until_us) return;
+    struct itimerspec at = {.it_value = {until_us / 1000000, until_us % 1000000 * 1000}};
+    timerfd_settime(poller->alarm, TFD_TIMER_ABSTIME, &at, NULL);
+    poller->alarm_us = until_us;
+}
+
+int poller_fetch(struct poller *poller, int limit, int64_t until_us) {
     if (limit > EVENTS_MAX) limit = EVENTS_MAX;
-    struct timespec timeout = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
-    int count = epoll_pwait2(poller->epoll, poller->ready, limit, timeout_us < 0 ? NULL : &timeout, NULL);
-    if (count < 0 && errno == ENOSYS)
-        count = epoll_wait(poller->epoll, poller->ready, limit, timeout_us < 0 ? -1 : (int)((timeout_us + 999) / 1000));
+    int timeout = -1;
+    if (until_us != POLLER_NO_END) {
+        int64_t now_us = until_us == POLLER_NO_WAIT ? 0 : clock_mono_us();
+        if (until_us <= now_us)
+            timeout = 0;
+        else
+            set_alarm(poller, now_us, until_us);
+    }
+    int count = epoll_wait(poller->epoll, poller->ready, limit, timeout);
     return count > 0 ? count : 0;
 }
 
@@ -84,7 +105,8 @@ int poller_collect(struct poller *poller, int fetched, struct poller_event *even
 }
 
 int poller_wait(struct poller *poller, struct poller_event *events, int limit, int64_t timeout_us) {
-    return poller_collect(poller, poller_fetch(poller, limit, timeout_us), events);
+    int64_t until_us = timeout_us > 0 ? clock_mono_us() + timeout_us : timeout_us < 0 ? POLLER_NO_END : POLLER_NO_WAIT;
+    return poller_collect(poller, poller_fetch(poller, limit, until_us), events);
 }
 
 void poller_wake(struct poller *poller) {

@@ -1,4 +1,5 @@
-// poller: epoll, edge-triggered, and an eventfd to wake it. Belongs to one thread, except poller_wake.
+// poller: epoll, edge-triggered, an eventfd to wake it and a timerfd to end its waits: one that is set stays set for the
+// next waits, while a timeout would be set up and taken down with each. Belongs to one thread, except poller_wake.
 #ifndef SHOAL_OS_POLLER_H
 #define SHOAL_OS_POLLER_H
 
@@ -35,8 +36,10 @@ void poller_remove(struct poller *poller, int fd);
 int poller_wait(struct poller *poller, struct poller_event *events, int limit, int64_t timeout_us);
 
 // The two halves of poller_wait, for a thread that must go through a gate between the wait and the look at what came:
-// fetch waits and returns how many events there are; collect fills them (fewer, when a wake was among them).
-int poller_fetch(struct poller *poller, int limit, int64_t timeout_us);
+// fetch waits until `until_us` of the monotonic clock (or POLLER_NO_WAIT, POLLER_NO_END) and returns how many events there
+// are; collect fills them (fewer, when a wake was among them). A wait may end early, with nothing.
+enum { POLLER_NO_WAIT = 0, POLLER_NO_END = -1 };
+int poller_fetch(struct poller *poller, int limit, int64_t until_us);
 int poller_collect(struct poller *poller, int fetched, struct poller_event *events);
 
 // Ends the current or the next wait. Thread: any, signal handlers too.
