@@ -180,6 +180,13 @@ static void meet_again(struct event *event) {
     if (node && !sim->over && node != whom && whom->core) order_meet(sim, node, whom);
 }
 
+// A node that has not heard of a failover yet takes the replica for the primary that it was. Were it to
+// forget a voter, it would count majorities among fewer than the others do: it is left out.
+static bool sees_replica(const struct node *node, const struct node *whom) {
+    struct cluster_view_node seen;
+    return cluster_view_find(node->core, bytes_of(whom->id, CLUSTER_ID_SIZE), &seen) && seen.slots == 0;
+}
+
 bool admin_forget(struct sim *sim) {
     struct node *whom = pick_living(sim, false);
     if (!whom) return false;
@@ -187,7 +194,8 @@ bool admin_forget(struct sim *sim) {
     snprintf(words, sizeof words, "FORGET %s", whom->id);
     sim_say(sim, "all others are to forget n%u", whom->index);
     for (uint32_t i = 0; i < sim->count; i++)
-        if (i != whom->index && sim->nodes[i].core) node_order(&sim->nodes[i], words, NULL, NULL);
+        if (i != whom->index && sim->nodes[i].core && sees_replica(&sim->nodes[i], whom))
+            node_order(&sim->nodes[i], words, NULL, NULL);
     uint64_t ms = ADMIN_BLACKLIST_MS + world_between(&sim->world, 0, MEET_AGAIN_MAX_MS);
     world_plan(&sim->world, sim->world.now + ms * MICROSECONDS_PER_MS, meet_again, whom, NULL, 0);
     return true;
