@@ -2,7 +2,9 @@
 import os
 import pty
 import select
+import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -198,15 +200,28 @@ class Terminal:
         os.write(self.fd, text)
         self.wait_for(then)
 
-    def end(self):
-        os.write(self.fd, b"\x04")
-        try:
-            while os.read(self.fd, 65536):
-                pass
-        except OSError:
-            pass
+    def end(self, key=b"\x04", seconds=10):
+        """Types the key that ends it; its exit status."""
+        deadline = time.monotonic() + seconds * programs.SLOWNESS
+        # The prompt is there a moment before the line editor takes the keys: until then the terminal would keep ours.
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.write(self.fd, key)
+        done, status = 0, 0
+        while not done:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                os.close(self.fd)
+                raise AssertionError(f"it does not end; seen: {self.seen!r}")
+            try:
+                if select.select([self.fd], [], [], 0.1)[0]:
+                    os.read(self.fd, 65536)
+            except OSError:
+                time.sleep(0.01)  # it has closed its end
+            done, status = os.waitpid(self.pid, os.WNOHANG)
         os.close(self.fd)
-        return os.waitpid(self.pid, 0)[1]
+        return status
 
 
 def test_terminal(redis, tmp_path):
@@ -233,13 +248,13 @@ def test_terminal(redis, tmp_path):
     again = Terminal("-p", redis.port, SHOALCLI_HISTFILE=str(history))
     again.wait_for(b"> ")
     again.type(b"\x1b[A" * len(lines) + b"\n", b'"b"')
+    again.wait_for(f"{prompt}> ".encode())
     assert again.end() == 0
 
 
 def test_interrupt_ends_the_prompt(redis, tmp_path):
     terminal = Terminal("-p", redis.port, SHOALCLI_HISTFILE=str(tmp_path / "history"))
     terminal.wait_for(b"> ")
-    os.write(terminal.fd, b"pi\x03")
-    status = os.waitpid(terminal.pid, 0)[1]
-    os.close(terminal.fd)
+    os.write(terminal.fd, b"pi")
+    status = terminal.end(b"\x03")
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, 130)
