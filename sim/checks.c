@@ -252,23 +252,32 @@ static uint32_t count_votes(const struct sim *sim, uint64_t epoch, uint64_t whom
     return votes;
 }
 
+// Did these two, who sat on one seat, vote for different winners?
+static bool voted_apart(const struct sim *sim, uint64_t epoch, uint64_t one, uint64_t other, uint32_t voter,
+                        int rival) {
+    const struct checks *checks = &sim->checks;
+    if (rival < 0) return false;
+    return (voted_for(checks, epoch, voter, one) && voted_for(checks, epoch, (uint32_t)rival, other)) ||
+           (voted_for(checks, epoch, voter, other) && voted_for(checks, epoch, (uint32_t)rival, one));
+}
+
 // Two majorities of the same voters have one in common. But after a TAKEOVER, which asks nobody, a primary
 // that has not heard of it votes with its shard's voice, and so does the one that took its place: the
 // protocol promises one winner to those only who don't use it ("manual failover without cluster consensus ...
 // in violation of the last-failover-wins principle"). Is that why there are two: do the two count as many
-// voters as there are seats, when those who sat on one seat are counted once?
+// voters as there are seats, when those who sat on one seat are counted once? The voice that a TAKEOVER
+// doubled may give a side its majority in which a primary sits that does not know of its elected successor;
+// without one that side has none, so it takes a TAKEOVER for there to be an excuse.
 static bool seats_were_doubled(const struct sim *sim, uint64_t epoch, uint64_t one, uint64_t other,
                                uint32_t seats) {
-    uint32_t doubled = 0;
+    uint32_t doubled = 0, by_takeover = 0;
     for (uint32_t voter = 0; voter < sim->count; voter++) {
-        int rival = sim->nodes[voter].took_from;
-        if (rival < 0) continue;
-        doubled += (voted_for(&sim->checks, epoch, voter, one) &&
-                    voted_for(&sim->checks, epoch, (uint32_t)rival, other)) ||
-                   (voted_for(&sim->checks, epoch, voter, other) &&
-                    voted_for(&sim->checks, epoch, (uint32_t)rival, one));
+        const struct node *node = &sim->nodes[voter];
+        bool taken = voted_apart(sim, epoch, one, other, voter, node->took_from);
+        by_takeover += taken;
+        doubled += taken || voted_apart(sim, epoch, one, other, voter, node->succeeded);
     }
-    return doubled && count_votes(sim, epoch, one) + count_votes(sim, epoch, other) - doubled <= seats;
+    return by_takeover && count_votes(sim, epoch, one) + count_votes(sim, epoch, other) - doubled <= seats;
 }
 
 void check_promoted(struct sim *sim, struct node *node) {

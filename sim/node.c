@@ -455,10 +455,16 @@ static void become_primary(struct node *node, const struct cluster_event *cause)
     node->taken_over = cause->kind == CLUSTER_EVENT_ORDER && cause->order.count > 1 &&
                        bytes_is(cause->order.arguments[1], "takeover");
     node->took_from = node->taken_over || !was_replica ? source : node->sim->nodes[source].took_from;
+    node->succeeded = node->taken_over ? -1 : source;
     struct cluster_view_node myself;
     cluster_view_myself(node->core, &myself);
     sim_tell(node->sim, "n%u becomes primary, config epoch %" PRIu64, node->index, myself.config_epoch);
     if (was_replica && cause->kind != CLUSTER_EVENT_ORDER) check_promoted(node->sim, node);
+}
+
+static void forget_seat(struct node *node, int stepped_down) {
+    if (node->took_from == stepped_down) node->took_from = -1;
+    if (node->succeeded == stepped_down) node->succeeded = -1;
 }
 
 static void become_replica(struct node *node, const struct cluster_action *action) {
@@ -466,7 +472,7 @@ static void become_replica(struct node *node, const struct cluster_action *actio
     bool same = !node->is_primary && node->replication.source == source;
     node->is_primary = false;
     for (uint32_t i = 0; i < node->sim->count; i++)
-        if (node->sim->nodes[i].took_from == (int)node->index) node->sim->nodes[i].took_from = -1;
+        forget_seat(&node->sim->nodes[i], (int)node->index);
     replication_follow(node, source);
     if (!same) sim_tell(node->sim, "n%u becomes replica of n%d", node->index, source);
 }
@@ -510,7 +516,7 @@ void node_init(struct node *node, struct sim *sim, uint32_t index) {
     node->config.bus_port = NODE_BUS_PORT;
     node->config.note_level = sim->trace.echo ? LOG_DEBUG : LOG_NOTICE;
     node->config.blacklist_ttl = ADMIN_BLACKLIST_MS;
-    node->replication.source = node->took_from = -1;
+    node->replication.source = node->took_from = node->succeeded = -1;
     // Machines were not all switched on at the same time.
     node->clock.base_us = world_between(&sim->world, 1000000, 100000000);
     // But what time of day it is they agree on.

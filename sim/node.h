@@ -72,6 +72,7 @@ struct node {
     bool taken_over;   // the last promotion was a TAKEOVER
     int took_from;     // whose place it, or whom it was elected to succeed, took with one; -1: nobody's, or
                        // that primary has stepped down since
+    int succeeded; // whose place it took by an election; -1: nobody's, or that primary has stepped down since
     uint32_t asked_in_life, asked_in_term; // of the primary
     uint32_t order_count;
     struct pending_order *orders;

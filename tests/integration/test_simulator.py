@@ -1,26 +1,18 @@
 """shoal-sim from outside: it repeats itself, it passes where it must, and its checkers can fail."""
 
-import os
 import pathlib
 import re
 import subprocess
 
 import pytest
 
-from support.programs import SANITIZED
+from support.programs import SANITIZED, shoal
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENARIOS = sorted((ROOT / "sim" / "scenarios").glob("*.txt"))
 
 
-def find_binary():
-    for folder in (os.environ.get("SHOAL_BIN"), ROOT / "build" / "bin"):
-        if folder and (pathlib.Path(folder) / "shoal-sim").exists():
-            return str(pathlib.Path(folder) / "shoal-sim")
-    pytest.skip("shoal-sim is not built", allow_module_level=True)
-
-
-SIM = find_binary()
+SIM = shoal("sim")
 
 
 def run(*arguments, timeout=300):
