@@ -53,6 +53,10 @@ struct cluster_action *action_add(struct cluster *cluster, enum cluster_action_k
 
 void action_send(struct cluster *cluster, struct cluster_link link, struct cluster_message *message,
                  bool waits) {
+    if (cluster->stalled) {
+        cluster_message_release(message);
+        return;
+    }
     uint16_t type = (uint16_t)(message->data[12] << 8 | message->data[13]);
     struct cluster_action *action = action_add(cluster, CLUSTER_ACTION_SEND);
     action->send.link = link;

@@ -13,6 +13,7 @@ void actions_end(struct cluster *cluster);
 struct cluster_action *action_add(struct cluster *cluster, enum cluster_action_kind kind);
 
 // Sends `message` (the list takes over one reference) to the link; waits for the promise's save when `waits`.
+// Whoever is stalled sends nothing.
 void action_send(struct cluster *cluster, struct cluster_link link, struct cluster_message *message,
                  bool waits);
 

@@ -178,9 +178,18 @@ static void on_replication(struct cluster *cluster, const struct cluster_event *
 
 // Time that this process did not run (stopped, swapped out, its machine asleep) says nothing about others.
 static void notice_own_sleep(struct cluster *cluster) {
-    if (elapsed(cluster, cluster->last_step) > max64(cluster->config.node_timeout / 2, 2 * TICK_MS))
-        cluster->awake_since = cluster->now;
+    bool slept = elapsed(cluster, cluster->last_step) > max64(cluster->config.node_timeout / 2, 2 * TICK_MS);
+    // Nor does the silence of those whom we ask nothing because we are stalled.
+    if (slept || cluster->stalled) cluster->awake_since = cluster->now;
     cluster->last_step = cluster->now;
+}
+
+// Who can't serve is mute, so that it is failed over like a dead one. It hears meanwhile who took its place.
+static void on_stall(struct cluster *cluster, bool stalled) {
+    if (cluster->stalled == stalled) return;
+    cluster->stalled = stalled;
+    if (!stalled) heartbeat_speak_again(cluster);
+    cluster->todo |= TODO_ELECTION;
 }
 
 static void on_tick(struct cluster *cluster) {
@@ -205,6 +214,7 @@ static void dispatch(struct cluster *cluster, const struct cluster_event *event)
     case CLUSTER_EVENT_SAVED: on_saved(cluster, event->saved.number, event->saved.ok); break;
     case CLUSTER_EVENT_ORDER: admin_order(cluster, &event->order); break;
     case CLUSTER_EVENT_REPLICATION: on_replication(cluster, event); break;
+    case CLUSTER_EVENT_STALL: on_stall(cluster, event->stalled); break;
     }
 }
 

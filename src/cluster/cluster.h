@@ -73,6 +73,7 @@ enum cluster_event_kind {
     CLUSTER_EVENT_SAVED,
     CLUSTER_EVENT_ORDER,
     CLUSTER_EVENT_REPLICATION,
+    CLUSTER_EVENT_STALL, // this node can't serve, or can again
 };
 
 enum { CLUSTER_ORDER_ARGUMENTS_MAX = 65536 };
@@ -113,6 +114,7 @@ struct cluster_event {
             bool writes_paused;     // a primary: PAUSE_WRITES is in force and `offset` counts the last write
             bool ever_synchronised; // a replica: its data came from its present primary at some time
         } replication;
+        bool stalled; // STALL: it says nothing more, as if it were dead, but goes on listening; until told otherwise
     };
 };
 

@@ -112,6 +112,7 @@ static bool manual_may_start(const struct cluster *cluster) {
 static bool wanted(struct cluster *cluster) {
     struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
     if (!peer_is(myself, CLUSTER_NODE_REPLICA) || head == NULL || head->slots == 0) return false;
+    if (cluster->stalled) return false; // who can't serve is no successor
     if (manual_may_start(cluster)) return true;
     return peer_is(head, CLUSTER_NODE_FAIL) && !cluster->config.replica_no_failover;
 }
@@ -257,7 +258,7 @@ static bool may_vote(struct cluster *cluster, struct peer *candidate, const stru
 }
 
 void election_vote(struct cluster *cluster, struct peer *candidate, const struct packet *packet) {
-    if (!peer_votes(cluster->myself) || candidate->link != LINK_UP) return;
+    if (!peer_votes(cluster->myself) || candidate->link != LINK_UP || cluster->stalled) return;
     if (!may_vote(cluster, candidate, packet)) return;
     cluster->peers[candidate->primary]->voted_time = cluster->now;
     cluster->last_vote_epoch = cluster->current_epoch;

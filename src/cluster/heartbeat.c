@@ -35,15 +35,28 @@ static void make_link(struct cluster *cluster, struct peer *peer) {
     if (peer->ping_sent == 0) peer->ping_sent = cluster->now;
 }
 
+// Cluster spec, "Nodes handshake": the first message to a node that must take us in is a MEET.
+static void greet(struct cluster *cluster, struct peer *peer) {
+    speak_ping(cluster, peer, peer_is(peer, CLUSTER_NODE_MEET) ? PACKET_MEET : PACKET_PING);
+    peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_MEET);
+}
+
 void heartbeat_link_up(struct cluster *cluster, struct peer *peer) {
     if (peer->link != LINK_CONNECTING) return;
     peer_set_link(cluster, peer, LINK_UP);
     peer->link_time = cluster->now;
     peer->link_broke = false;
     peer->link_failures = 0;
-    // Cluster spec, "Nodes handshake": the first message to a node that must take us in is a MEET.
-    speak_ping(cluster, peer, peer_is(peer, CLUSTER_NODE_MEET) ? PACKET_MEET : PACKET_PING);
-    peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_MEET);
+    if (!cluster->stalled) greet(cluster, peer);
+}
+
+// What waited for an answer when we fell silent is asked anew; the links that came up meanwhile are greeted.
+void heartbeat_speak_again(struct cluster *cluster) {
+    PEERS_EACH(cluster, peer) {
+        if (peer->link != LINK_UP) continue;
+        peer->ping_sent = 0;
+        greet(cluster, peer);
+    }
 }
 
 // Where nobody listens it is no use to knock with every tick: the waits double, up to a quarter of the node

@@ -11,4 +11,7 @@ void heartbeat_tick(struct cluster *cluster);
 void heartbeat_link_up(struct cluster *cluster, struct peer *peer);
 void heartbeat_link_down(struct cluster *cluster, struct peer *peer, bool refused);
 
+// We were stalled, and so silent: everybody is pinged, and silence counts from now on.
+void heartbeat_speak_again(struct cluster *cluster);
+
 #endif

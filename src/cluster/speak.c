@@ -194,7 +194,7 @@ static struct cluster_message *heartbeat(struct cluster *cluster, enum packet_ty
 }
 
 void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type) {
-    if (peer->link != LINK_UP) return;
+    if (peer->link != LINK_UP || cluster->stalled) return;
     struct cluster_message *message = heartbeat(cluster, type, peer);
     action_send_peer(cluster, peer, message, false);
     cluster_message_release(message);

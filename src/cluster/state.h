@@ -145,6 +145,7 @@ struct cluster {
     uint64_t next_spoken_save;
     bool next_spoken_announced; // and then everybody hears it at once
     bool save_failed;
+    bool stalled; // we say nothing, and nobody's silence counts
     bool ok;
     bool coverage_only;
     bool covered, majority; // as last counted

@@ -898,6 +898,65 @@ static void a_slow_disk_does_not_keep_us_from_saying_what_is_saved(void **state)
     assert_int_equal(seen(1, 0).config_epoch, bumped);
 }
 
+// Tells a node that it can't serve, or can again.
+static void stall(unsigned index, bool stalled) {
+    step(index, &(struct cluster_event){.kind = CLUSTER_EVENT_STALL, .stalled = stalled});
+}
+
+static void a_stalled_primary_is_replaced_and_hears_of_it(void **state) {
+    stall(1, true);
+    run(2500);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+    assert_int_equal(seen(0, 1).flags & CLUSTER_NODE_FAIL, CLUSTER_NODE_FAIL);
+    // It knows already, although it says nothing, and suspects nobody.
+    assert_true(me(1).flags & CLUSTER_NODE_REPLICA);
+    assert_int_equal(owner_port(1, 6000), PORT + 4);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_false(seen(1, i).flags & (CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
+    stall(1, false);
+    run(1000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_false((seen(1, i).flags | seen(i, 1).flags) & (CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
+    assert_true(seen(0, 1).flags & CLUSTER_NODE_REPLICA);
+}
+
+static void a_short_stall_is_nothing(void **state) {
+    uint64_t epoch = status(0).current_epoch;
+    for (int i = 0; i < 20; i++) {
+        stall(1, i % 2 == 0);
+        run(i % 2 ? 20 : 400);
+    }
+    run(3000);
+    assert_true(me(1).flags & CLUSTER_NODE_PRIMARY);
+    for (unsigned i = 0; i < net.count; i++) {
+        assert_int_equal(status(i).current_epoch, epoch);
+        assert_false((seen(i, 1).flags | seen(1, i).flags) & (CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
+    }
+}
+
+static void a_stalled_replica_is_no_successor(void **state) {
+    stall(4, true);
+    kill_node(1);
+    run(3000);
+    assert_int_equal(net.nodes[4].became_primary, 0);
+    stall(4, false);
+    run(1500);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+}
+
+static void a_link_that_came_up_in_a_stall_is_greeted_after_it(void **state) {
+    stall(1, true);
+    kill_node(5);
+    run(300);
+    start(5);
+    run(300);
+    stall(1, false);
+    run(1500);
+    assert_true(seen(1, 5).link_up);
+    assert_false(seen(1, 5).flags & (CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL));
+    assert_int_equal(seen(1, 5).ping_sent, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(six_nodes_find_together, set_up, tear_down),
@@ -928,6 +987,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(only_the_replica_that_asked_hears_of_the_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_has_just_joined_is_known_after_a_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_door_is_knocked_at_less_and_less, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stalled_primary_is_replaced_and_hears_of_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_short_stall_is_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stalled_replica_is_no_successor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_link_that_came_up_in_a_stall_is_greeted_after_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_disk_does_not_keep_us_from_saying_what_is_saved, set_up,
                                         tear_down),
     };
