@@ -1,6 +1,6 @@
 """Failover: what happens when a primary dies, hangs, sleeps, or is cut off with a minority."""
+import functools
 import re
-import threading
 import time
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from support import programs
 from support.cluster import cluster_info, parse_nodes, slot_of
 from support.programs import SLOWNESS, wait_until
+from support.threads import beside
 
 TIMEOUT = int(1000 * SLOWNESS)
 
@@ -209,36 +210,23 @@ def test_failover_under_load(cluster):
     more (an acknowledgement that got lost), or less only by what replication had not carried yet."""
     six = cluster(3, 1, cluster_node_timeout=TIMEOUT)
     victim = six.masters()[0]
-    stop = threading.Event()
     acknowledged = {}
-    failures = []
 
-    def write(number):
+    def write(number, stop):
         key = f"load{number}"
         count = 0
-        try:
-            with six.client(patience=40) as client:
-                while not stop.is_set():
-                    client.insist(key, "INCR", key)
-                    count += 1
-                    time.sleep(0.002)
-        except BaseException as error:  # noqa: BLE001
-            failures.append(repr(error))
+        with six.client(patience=40) as client:
+            while not stop.is_set():
+                client.insist(key, "INCR", key)
+                count += 1
+                time.sleep(0.002)
         acknowledged[key] = count
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    time.sleep(1)
-    victim.kill()
-    time.sleep(0.5)
-    try:
+    with beside([functools.partial(write, number) for number in range(8)]):
+        time.sleep(1)
+        victim.kill()
+        time.sleep(0.5)
         six.wait_stable(40)
         time.sleep(0.5)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failures, failures
     with six.client(patience=30) as client:
         for key, count in acknowledged.items():
             value = int(client.insist(key, "GET", key))

@@ -1,4 +1,5 @@
 """Primary and replicas: full and partial synchronisation, chains, WAIT, and Debian's redis-server on either side."""
+import functools
 import re
 import socket
 import threading
@@ -8,6 +9,7 @@ import pytest
 
 from support.programs import SLOWNESS, wait_until
 from support.resp import Client, Error
+from support.threads import beside, together
 
 FAST = {"repl_diskless_sync_delay": 0, "repl_ping_replica_period": 1}
 
@@ -108,11 +110,7 @@ def test_the_order_of_the_stream_is_the_order_of_execution(server, workers):
                 client.pipeline([["APPEND", f"log{turn % 3}", f"{number}:{turn}:{i},"] for i in range(10)]
                                 + [["MULTI"], ["APPEND", "log0", "<"], ["APPEND", "log1", ">"], ["EXEC"],
                                    ["RENAME", "log2", "log3"], ["RENAME", "log3", "log2"], ["COPY", "log0", "copy", "REPLACE"]])
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together([functools.partial(write, number) for number in range(6)])
     settled(primary, replica)
     assert contents(replica) == contents(primary)
     assert len(primary.call("GET", "log0")) > 1000
@@ -123,9 +121,8 @@ def test_full_synchronisation_under_load(server):
     primary = server(io_threads=2, **FAST)
     with primary.client(timeout=30) as client:
         client.pipeline(["SET", f"k{i}", "x" * 200] for i in range(50000))
-    stop = threading.Event()
 
-    def write(number):
+    def write(number, stop):
         with primary.client(timeout=30) as client:
             turn = 0
             while not stop.is_set():
@@ -134,18 +131,11 @@ def test_full_synchronisation_under_load(server):
                 turn += 1
                 # A load, not a flood: the two processes share a machine with everything else.
                 time.sleep(0.001)
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside([functools.partial(write, number) for number in range(2)]):
         replicas = [server(), server()]
         for replica in replicas:
             attach(replica, primary)
         time.sleep(0.3)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
     settled(primary, *replicas)
     expected = contents(primary)
     for replica in replicas:

@@ -1,9 +1,10 @@
 """The process: signals, limits of clients, protected mode, workers, and the everyday programs of Debian's redis-tools."""
+import functools
+import random
 import re
 import signal
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from support import programs
 from support.programs import SLOWNESS, wait_until
 from support.resp import Client
+from support.threads import beside, together
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -142,30 +144,20 @@ def test_counters_are_linearizable(server, workers):
     clients, rounds, depth = 8, 60, 25
     seen = [[] for _ in range(clients)]
     finished = [0]
-    failures = []
 
-    def run(number):
-        try:
-            with shoal.client(timeout=30) as client:
-                for _ in range(rounds):
-                    floor = finished[0]
-                    replies = client.pipeline([["INCR", "n"]] * depth + [["GET", "n"]])
-                    assert int(replies[-1]) >= replies[-2] and replies[0] > floor
-                    finished[0] = max(finished[0], int(replies[-1]))
-                    seen[number] += replies[:-1]
-        except Exception as error:  # noqa: BLE001 - it must reach the main thread
-            failures.append(repr(error))
+    def run(mine):
+        with shoal.client(timeout=30) as client:
+            for _ in range(rounds):
+                floor = finished[0]
+                replies = client.pipeline([["INCR", "n"]] * depth + [["GET", "n"]])
+                assert int(replies[-1]) >= replies[-2] and replies[0] > floor
+                finished[0] = max(finished[0], int(replies[-1]))
+                mine += replies[:-1]
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures
+    together([functools.partial(run, mine) for mine in seen])
     for values in seen:
         assert values == sorted(values)
-    together = sorted(value for values in seen for value in values)
-    assert together == list(range(1, clients * rounds * depth + 1))
+    assert sorted(value for values in seen for value in values) == list(range(1, clients * rounds * depth + 1))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -175,60 +167,35 @@ def test_several_keys_change_as_one(server, workers):
     names = [f"account:{i}" for i in range(6)]
     with shoal.client() as client:
         client.call("MSET", *[word for name in names for word in (name, 1000)])
-    stop = threading.Event()
-    failures = []
 
-    def transfer(number):
-        import random
+    def transfer(number, stop):
         choose = random.Random(number)
-        try:
-            with shoal.client(timeout=30) as client:
-                while not stop.is_set():
-                    one, other = choose.sample(names, 2)
-                    client.pipeline([["MULTI"], ["DECRBY", one, 5], ["INCRBY", other, 5], ["EXEC"]])
-        except Exception as error:  # noqa: BLE001
-            failures.append(repr(error))
+        with shoal.client(timeout=30) as client:
+            while not stop.is_set():
+                one, other = choose.sample(names, 2)
+                client.pipeline([["MULTI"], ["DECRBY", one, 5], ["INCRBY", other, 5], ["EXEC"]])
 
     def audit():
-        try:
-            with shoal.client(timeout=30) as client:
-                for _ in range(400):
-                    total = sum(map(int, client.call("MGET", *names)))
-                    assert total == 6000, total
-        except BaseException as error:  # noqa: BLE001
-            failures.append(repr(error))
+        with shoal.client(timeout=30) as client:
+            for _ in range(400):
+                total = sum(map(int, client.call("MGET", *names)))
+                assert total == 6000, total
 
-    writers = [threading.Thread(target=transfer, args=(number,)) for number in range(4)]
-    readers = [threading.Thread(target=audit) for _ in range(2)]
-    for thread in writers + readers:
-        thread.start()
-    for thread in readers:
-        thread.join()
-    stop.set()
-    for thread in writers:
-        thread.join()
-    assert not failures, failures
+    with beside([functools.partial(transfer, number) for number in range(4)]):
+        together([audit, audit])
 
 
 def test_exclusive_commands_under_load(server):
     """What stops all workers (CONFIG SET, CLIENT LIST, FLUSHALL, KEYS...) goes on beside a load, on four workers."""
     shoal = server(io_threads=4)
-    stop = threading.Event()
-    failures = []
 
-    def load(number):
-        try:
-            with shoal.client(timeout=30) as client:
-                while not stop.is_set():
-                    client.pipeline([["SET", f"k{number}:{i}", i] for i in range(50)]
-                                    + [["GET", f"k{number}:{i}"] for i in range(50)])
-        except Exception as error:  # noqa: BLE001
-            failures.append(repr(error))
+    def load(number, stop):
+        with shoal.client(timeout=30) as client:
+            while not stop.is_set():
+                client.pipeline([["SET", f"k{number}:{i}", i] for i in range(50)]
+                                + [["GET", f"k{number}:{i}"] for i in range(50)])
 
-    threads = [threading.Thread(target=load, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    with shoal.client(timeout=30) as client:
+    with beside([functools.partial(load, number) for number in range(6)]), shoal.client(timeout=30) as client:
         for turn in range(40):
             client.call("CONFIG", "SET", "maxmemory-samples", 3 + turn % 5)
             client.call("CLIENT", "LIST")
@@ -240,10 +207,6 @@ def test_exclusive_commands_under_load(server):
                 client.call("FLUSHALL")
                 client.call("SWAPDB", 0, 1)
             client.call("CONFIG", "RESETSTAT")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures
 
 
 def test_connections_come_and_go(server):
@@ -265,9 +228,8 @@ def test_connections_come_and_go(server):
 def test_clients_are_killed_while_they_are_busy(server, threads):
     """What a client sent just before it was killed is nobody's any more."""
     shoal = server(io_threads=threads)
-    stop = threading.Event()
 
-    def ping_on():
+    def ping_on(stop):
         while not stop.is_set():
             try:
                 with shoal.client() as client:
@@ -275,21 +237,14 @@ def test_clients_are_killed_while_they_are_busy(server, threads):
                         client.call("PING")
             except OSError:
                 pass
-    busy = [threading.Thread(target=ping_on) for _ in range(8)]
-    for thread in busy:
-        thread.start()
     killed = 0
-    try:
+    with beside([ping_on] * 8):
         ends = time.monotonic() + 2
         while time.monotonic() < ends:
             with shoal.client() as killer:
                 for _ in range(20):
                     killed += killer.call("CLIENT", "KILL", "TYPE", "normal")
                     time.sleep(0.002)
-    finally:
-        stop.set()
-        for thread in busy:
-            thread.join()
     assert killed > 20
     assert shoal.call("PING") == b"PONG"
 

@@ -1,12 +1,13 @@
 """CLIENT TRACKING: who is told of which change, across workers."""
+import functools
 import socket
-import threading
 import time
 
 import pytest
 
 from support.programs import SLOWNESS, wait_until
 from support.resp import Push
+from support.threads import beside, together
 
 WORKERS = pytest.mark.parametrize("workers", [1, 4])
 
@@ -192,79 +193,62 @@ def test_a_cache_is_never_stale_for_long(server, workers):
     """Clients that cache what they read and drop what they are told of end up with what is there."""
     shoal = server(io_threads=workers)
     keys = [f"key{i}" for i in range(20)]
-    stop = threading.Event()
-    failures = []
 
     def write(seed):
         with shoal.client(timeout=30) as client:
             for i in range(int(1500 / SLOWNESS)):
                 client.call("SET", keys[(i * seed + seed) % len(keys)], f"{seed}:{i}")
 
-    def cache(words, number):
-        try:
-            client = readers(shoal, 1, *words)[0]
-            cached = {}
+    def cache(words, number, stop):
+        client = readers(shoal, 1, *words)[0]
+        cached = {}
 
-            def take(push):
-                assert isinstance(push, Push) and push[0] == b"invalidate", push
-                for key in push[1]:
-                    cached.pop(key.decode(), None)
+        def take(push):
+            assert isinstance(push, Push) and push[0] == b"invalidate", push
+            for key in push[1]:
+                cached.pop(key.decode(), None)
 
-            def read_one(key):
-                client.send("GET", key)
+        def read_one(key):
+            client.send("GET", key)
+            value = client.read()
+            while isinstance(value, Push):
+                take(value)
                 value = client.read()
-                while isinstance(value, Push):
-                    take(value)
-                    value = client.read()
-                cached[key] = value
+            cached[key] = value
 
-            turn = number
-            while not stop.is_set():
-                turn += 1
-                read_one(keys[turn % len(keys)])
-            for key in keys:
-                if key not in cached:
-                    read_one(key)
-            client.socket.settimeout(0.3 * SLOWNESS)
-            try:
-                while True:
-                    take(client.read())
-            except (socket.timeout, BlockingIOError):
-                pass
-            with shoal.client() as plain:
-                for key, value in cached.items():
-                    assert plain.call("GET", key) == value, (words, key)
-            assert cached, "all was dropped"
-        except BaseException as error:  # noqa: BLE001 - raised below
-            failures.append(error)
+        turn = number
+        while not stop.is_set():
+            turn += 1
+            read_one(keys[turn % len(keys)])
+        for key in keys:
+            if key not in cached:
+                read_one(key)
+        client.socket.settimeout(0.3 * SLOWNESS)
+        try:
+            while True:
+                take(client.read())
+        except (socket.timeout, BlockingIOError):
+            pass
+        with shoal.client() as plain:
+            for key, value in cached.items():
+                assert plain.call("GET", key) == value, (words, key)
+        assert cached, "all was dropped"
 
-    caches = [threading.Thread(target=cache, args=(words, i))
+    caches = [functools.partial(cache, words, i)
               for i, words in enumerate([(), (), ("NOLOOP",), ("BCAST",), ("BCAST", "PREFIX", "key")])]
-    writers = [threading.Thread(target=write, args=(seed,)) for seed in (1, 3, 7)]
-    for thread in caches + writers:
-        thread.start()
-    for thread in writers:
-        thread.join()
-    stop.set()
-    for thread in caches:
-        thread.join()
-    if failures:
-        raise failures[0]
+    with beside(caches):
+        together([functools.partial(write, seed) for seed in (1, 3, 7)])
 
 
 @WORKERS
 def test_connections_come_and_go_while_keys_change(server, workers):
     """Sessions that end, flush, redirect and turn tracking off beside writers: nobody is told what is not theirs."""
     shoal = server(io_threads=workers)
-    stop = time.monotonic() + 1.5 * SLOWNESS
-    failures = []
+    end = time.monotonic() + 1.5 * SLOWNESS
 
-    def guarded(function):
-        try:
-            while time.monotonic() < stop:
-                function()
-        except BaseException as error:  # noqa: BLE001 - raised below
-            failures.append(error)
+    def again_and_again(function):
+        while time.monotonic() < end:
+            function()
 
     def come_and_go():
         with shoal.client(protocol=3, timeout=30) as target, shoal.client(protocol=3, timeout=30) as client:
@@ -278,11 +262,5 @@ def test_connections_come_and_go_while_keys_change(server, workers):
     flusher = shoal.client(timeout=30)
     jobs = [come_and_go, come_and_go, lambda: writer.pipeline([["SET", "k1", 1], ["DEL", "k2"], ["SET", "k2", 2]] * 10),
             lambda: flusher.call("FLUSHALL")]
-    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    together([functools.partial(again_and_again, job) for job in jobs])
     wait_until(lambda: writer.info("clients")["tracking_clients"] == "0", 5, "all trackers to be gone")

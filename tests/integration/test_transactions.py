@@ -1,28 +1,9 @@
 """MULTI, WATCH and several workers: what one connection sees while others write."""
-import threading
-
 import pytest
 
 from support.programs import wait_until
 from support.resp import Error
-
-
-def together(functions):
-    """Runs the functions at the same time; raises what any of them raised."""
-    failures = []
-
-    def guarded(function):
-        try:
-            function()
-        except BaseException as error:  # noqa: BLE001 - it is raised again below
-            failures.append(error)
-    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+from support.threads import beside, together
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -49,16 +30,14 @@ def test_a_transaction_is_seen_whole_or_not_at_all(server, workers):
     shoal = server(io_threads=workers)
     keys = [f"part{i}" for i in range(8)]
     shoal.call("MSET", *[word for key in keys for word in (key, 0)])
-    stop = threading.Event()
 
     def write(number):
         with shoal.client(timeout=30) as client:
             for turn in range(150):
                 value = f"{number}:{turn}"
                 client.pipeline([["MULTI"], *[["SET", key, value] for key in keys], ["EXEC"]])
-        stop.set()
 
-    def read(command):
+    def read(command, stop):
         with shoal.client(timeout=30) as client:
             while not stop.is_set():
                 if command == "MGET":
@@ -66,7 +45,8 @@ def test_a_transaction_is_seen_whole_or_not_at_all(server, workers):
                 else:
                     values = client.pipeline([["MULTI"], *[["GET", key] for key in keys], ["EXEC"]])[-1]
                 assert len(set(values)) == 1, values
-    together([lambda: write(1), lambda: write(2), lambda: read("MGET"), lambda: read("MULTI")])
+    with beside([lambda stop: read("MGET", stop), lambda stop: read("MULTI", stop)]):
+        together([lambda: write(1), lambda: write(2)])
 
 
 @pytest.mark.parametrize("workers", [2, 4])
@@ -133,18 +113,13 @@ def test_a_transaction_and_its_replication_are_one(server):
     primary = server(io_threads=2, repl_diskless_sync_delay=0)
     replica = server(io_threads=2, replicaof=("127.0.0.1", primary.port))
     replica.wait_for(lambda client: client.info("replication")["master_link_status"] == "up", 15)
-    stop = threading.Event()
 
-    def write():
-        with primary.client(timeout=30) as client:
-            for turn in range(400):
-                client.pipeline([["MULTI"], ["SET", "a", turn], ["SET", "b", turn], ["EXEC"]])
-        stop.set()
-
-    def read():
+    def read(stop):
         with replica.client(timeout=30) as client:
             while not stop.is_set():
                 a, b = client.call("MGET", "a", "b")
                 assert a == b
-    together([write, read, read])
+    with beside([read, read]), primary.client(timeout=30) as client:
+        for turn in range(400):
+            client.pipeline([["MULTI"], ["SET", "a", turn], ["SET", "b", turn], ["EXEC"]])
     assert primary.call("WAIT", 1, 10000) == 1
