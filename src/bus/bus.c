@@ -91,6 +91,26 @@ void bus_note_replication(void) {
     bus_step(&event);
 }
 
+// --- Workers that stand still.
+
+static uint64_t stall_timeout(void) {
+    if (bus.config.stall_timeout) return bus.config.stall_timeout;
+    return BUS_STALL_NODE_TIMEOUTS * bus.config.cluster.node_timeout;
+}
+
+static void look_at_workers(void) {
+    bool at_work;
+    uint64_t progress = bus.progress(&at_work);
+    if (!stall_look(&bus.stall, bus_now(), progress, at_work, stall_timeout())) return;
+    if (bus.stall.stalled)
+        log_write(LOG_WARNING, "No worker has finished a command for %llu milliseconds while work waits: I say no more to "
+                               "the cluster, so that I am failed over.", (unsigned long long)stall_timeout());
+    else
+        log_write(LOG_WARNING, "The workers go on: I speak to the cluster again.");
+    struct cluster_event event = {.kind = CLUSTER_EVENT_STALL, .stalled = bus.stall.stalled};
+    bus_step(&event);
+}
+
 // --- The thread.
 
 static void set_tick(void) {
@@ -116,8 +136,10 @@ static void run(void *argument) {
     while (!atomic_load(&stopping)) {
         set_tick();
         loop_turn(bus.loop, -1, look_at_replication, NULL);
+        look_at_workers();
         save_what_is_due();
         if (bus.publish_due && !bus.becoming_primary) routes_publish();
+        handover_look();
         orders_release();
         routes_free_retired();
         links_free_dead();
@@ -148,7 +170,8 @@ bool bus_start(const struct bus_options *options, struct buffer *error) {
                        .keyspace = options->keyspace,
                        .gate = options->gate,
                        .worker_loop = options->worker_loop,
-                       .dispatcher = options->dispatcher};
+                       .dispatcher = options->dispatcher,
+                       .progress = options->progress};
     strncpy(bus.source_address, options->source_address ? options->source_address : "", sizeof bus.source_address - 1);
     bus.loop = loop_create();
     timer_init(&bus.tick, tick);
@@ -190,6 +213,7 @@ void bus_stop(void) {
         thread_join(&thread);
         save_what_is_due();
     }
+    handover_end();
     links_close_all();
     nodes_file_close();
     routes_free_all();

@@ -14,11 +14,14 @@
 
 enum bus_endpoint { BUS_ENDPOINT_IP, BUS_ENDPOINT_HOSTNAME, BUS_ENDPOINT_UNKNOWN }; // cluster-preferred-endpoint-type
 
+enum { BUS_STALL_NODE_TIMEOUTS = 10 };
+
 struct bus_config {
     struct cluster_config cluster;
     enum bus_endpoint endpoint;
     bool reads_when_down; // cluster-allow-reads-when-down
     uint64_t link_buffer_limit; // cluster-link-sendbuf-limit, 0: none
+    uint64_t stall_timeout;     // cluster-stall-timeout, ms; 0: BUS_STALL_NODE_TIMEOUTS node timeouts
 };
 
 struct bus_options {
@@ -32,6 +35,9 @@ struct bus_options {
     // Worker 0: role changes are posted to its loop and done in exclusive mode by its dispatcher.
     struct loop *worker_loop;
     struct dispatcher *dispatcher;
+    // How far the workers have come, a number that changes with each command and each turn of a loop; and whether one of
+    // them is at work. Called on the bus thread.
+    uint64_t (*progress)(bool *at_work);
 };
 
 // Reads (and locks) nodes.conf, listens, publishes the first routes and starts the thread. False: `error` says why
@@ -44,6 +50,32 @@ void bus_configure(const struct bus_config *config);
 // The snapshot of the start is loaded: slots with keys that nobody serves are taken by this node; keys of slots that
 // others serve are dropped. Thread: worker 0.
 void bus_keys_loaded(void);
+
+// --- Before a shutdown: a replica takes this node's slots.
+
+enum { BUS_HEIRS_MAX = 32 };
+
+// Where a replica that is in sync listens for clients.
+struct bus_heir {
+    char ip[CLUSTER_IP_SIZE];
+    uint16_t port;
+};
+
+struct bus_handover {
+    uint64_t number;                         // the caller's, told again in `ended`
+    struct bus_heir heirs[BUS_HEIRS_MAX];    // the best first; those that the bus does not know as replicas, or as
+    unsigned heir_count;                     // failing, or that may not fail over by themselves, are passed over
+    const char *user, *password;             // for the heirs' client ports; "" for none. Copied
+    int64_t until_ms;                        // monotonic: it is given up then
+    void (*ended)(uint64_t number, bool handed_over); // on worker 0, once: slots are another's, and the routes say so; or not
+};
+
+// Has the first heir that can do so take this node's place by CLUSTER FAILOVER, the kind failover: writes are held from the
+// replica's request on until the routes name it. One at a time. Thread: worker 0.
+void bus_hand_over(const struct bus_handover *handover);
+
+// Forgets the one that runs, and does not tell how it ended. A failover that a replica has begun goes on. Thread: worker 0.
+void bus_hand_over_stop(void);
 
 // Saves once more, closes the links, ends the threads, frees what they had. After bus_start, whatever that said, once the
 // workers have ended; in a server without a cluster nothing happens.

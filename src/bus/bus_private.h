@@ -3,6 +3,7 @@
 #define SHOAL_BUS_PRIVATE_H
 
 #include "bus/bus.h"
+#include "bus/stall.h"
 #include "call/call.h"
 #include "cluster/cluster.h"
 #include "cluster/cluster_view.h"
@@ -25,6 +26,8 @@ struct bus {
     uint64_t links_over_limit;
     bool pausing; // PAUSE_WRITES is in force since `pause_mark`
     struct gate_mark pause_mark;
+    uint64_t (*progress)(bool *at_work);
+    struct stall_watch stall;
 };
 extern struct bus bus;
 
@@ -69,6 +72,10 @@ void orders_outcome(const struct cluster_action *action);
 void orders_release(void);             // outcomes whose save is through, whose routes are published and whose role is taken
 void orders_fail(uint64_t save);
 void orders_claim_slot(unsigned slot); // as ADDSLOTS, by ourselves
+
+// handover.c: a replica takes our place before a shutdown.
+void handover_look(void); // once a turn, when the routes are published: is it done, or taking too long?
+void handover_end(void);  // the thread has ended
 
 // views.c: the reading subcommands. False: no such subcommand here.
 bool views_answer(const struct bytes *argv, int argc, struct reply *reply);

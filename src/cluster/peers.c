@@ -214,6 +214,8 @@ void peer_make_primary(struct cluster *cluster, struct peer *peer) {
     if (peer_is(peer, CLUSTER_NODE_PRIMARY)) return;
     peer->primary = NO_PEER;
     peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_REPLICA) | CLUSTER_NODE_PRIMARY);
+    // Whom we elected in its place has had its time: one of its replicas may be elected again.
+    peer->voted_time = 0;
     // It was reachable by replicas as one: from now on others may send it a replica of theirs.
     if (peer != cluster->myself) peer->flags |= CLUSTER_NODE_MIGRATE_TO;
     role_changed(cluster, peer);

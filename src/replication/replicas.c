@@ -252,6 +252,27 @@ unsigned replicas_acknowledged(uint64_t offset) {
     return count;
 }
 
+unsigned replication_followers(struct replication_follower *followers, unsigned room) {
+    unsigned count = 0;
+    lock_acquire(&replication.replicas_lock);
+    LIST_EACH(node, &replication.replicas) {
+        const struct replica *replica = LIST_ENTRY(node, struct replica, node);
+        if (state_of(replica) != REPLICA_FOLLOWS || replica->plain || count == room) continue;
+        struct replication_follower *follower = &followers[count++];
+        memcpy(follower->address, replica->address, sizeof follower->address);
+        follower->port = (uint16_t)replica->listening_port;
+        follower->acknowledged = atomic_load(&replica->acknowledged);
+    }
+    lock_release(&replication.replicas_lock);
+    return count;
+}
+
+void replication_ask_acknowledgements(void) {
+    if (!journal_active(replication.journal)) return;
+    journal_append(replication.journal, replication.dispatcher->worker, -1, BYTES(REPLICAS_ACKNOWLEDGE));
+    replication.wake_workers();
+}
+
 bool replication_all_caught_up(void) {
     uint64_t offset = replication_offset();
     unsigned all = replication_replicas();

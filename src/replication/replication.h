@@ -94,6 +94,16 @@ void replication_change_id(void);
 // Appends INFO's section, without its title. Exclusive mode.
 void replication_info(struct buffer *out);
 unsigned replication_replicas(void);
+// Those that follow the stream, where they listen for clients and what they have acknowledged; `room` of them at most.
+// Returns how many. Any thread.
+struct replication_follower {
+    char address[128];
+    uint16_t port;
+    uint64_t acknowledged;
+};
+unsigned replication_followers(struct replication_follower *followers, unsigned room);
+// Asks all replicas to acknowledge what they have, soon. Worker 0.
+void replication_ask_acknowledgements(void);
 // Have all replicas acknowledged the journal's end? Any thread.
 bool replication_all_caught_up(void);
 

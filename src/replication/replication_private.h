@@ -75,6 +75,8 @@ unsigned replicas_acknowledged(uint64_t offset);
 void replicas_info(struct buffer *out, int64_t mono_ms);
 const char *replica_state_name(const struct replica *replica);
 
+#define REPLICAS_ACKNOWLEDGE "*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n" // in the stream: say what you have
+
 // wait.c
 void wait_command(struct call *call);
 void wait_check(void); // a replica has acknowledged more

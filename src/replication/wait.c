@@ -25,8 +25,7 @@ static void timed_out(struct session *session) {
 }
 
 static void ask_for_acknowledgements(struct call *call) {
-    journal_append(replication.journal, call->worker, -1,
-                   BYTES("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"));
+    journal_append(replication.journal, call->worker, -1, BYTES(REPLICAS_ACKNOWLEDGE));
 }
 
 void wait_command(struct call *call) {

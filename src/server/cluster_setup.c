@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "bus/bus.h"
 #include "call/settings.h"
@@ -11,6 +12,8 @@
 #include "server/worker.h"
 
 enum { BUS_PORT_DISTANCE = 10000 };
+
+static struct gate *workers_gate; // written before the bus thread starts
 
 static uint16_t bus_port(void) {
     return config.cluster_port ? config.cluster_port : (uint16_t)(config.port + BUS_PORT_DISTANCE);
@@ -23,7 +26,8 @@ static void copy_text(char *to, size_t room, const char *from) {
 static void fill(struct bus_config *bus) {
     *bus = (struct bus_config){.endpoint = (enum bus_endpoint)config.cluster_preferred_endpoint,
                                .reads_when_down = config.cluster_allow_reads_when_down,
-                               .link_buffer_limit = config.cluster_link_sendbuf_limit};
+                               .link_buffer_limit = config.cluster_link_sendbuf_limit,
+                               .stall_timeout = config.cluster_stall_timeout};
     struct cluster_config *cluster = &bus->cluster;
     cluster_config_default(cluster);
     cluster->node_timeout = config.cluster_node_timeout;
@@ -34,12 +38,26 @@ static void fill(struct bus_config *bus) {
     cluster->require_full_coverage = config.cluster_require_full_coverage;
     cluster->replica_no_failover = config.cluster_replica_no_failover;
     cluster->allow_replica_migration = config.cluster_allow_replica_migration;
+    cluster->crash_detection = config.cluster_crash_detection;
     cluster->port = config.cluster_announce_port ? config.cluster_announce_port : config.port;
     cluster->bus_port = config.cluster_announce_bus_port ? config.cluster_announce_bus_port : bus_port();
     copy_text(cluster->announce_ip, sizeof cluster->announce_ip, config.cluster_announce_ip);
     copy_text(cluster->announce_hostname, sizeof cluster->announce_hostname, config.cluster_announce_hostname);
     copy_text(cluster->announce_human_nodename, sizeof cluster->announce_human_nodename,
               config.cluster_announce_human_nodename);
+}
+
+// Turns of the workers' loops, and commands: each one that ends is another number. On the bus thread.
+static uint64_t progress(bool *at_work) {
+    uint64_t sum = 0;
+    *at_work = false;
+    for (unsigned i = 0; i < workers_count(); i++) {
+        bool busy;
+        worker_heartbeat_ms(worker_at(i), &busy);
+        *at_work |= busy;
+        sum += gate_turns(workers_gate, i) + counter_read(&dispatch_counters(i)->commands);
+    }
+    return sum;
 }
 
 // The addresses of the clients' sockets serve for the bus, too; those that may be missing are left out.
@@ -68,7 +86,9 @@ bool cluster_start(struct keyspace *keyspace, struct gate *gate, struct buffer *
                                   .keyspace = keyspace,
                                   .gate = gate,
                                   .worker_loop = worker_loop(worker_at(0)),
-                                  .dispatcher = worker_dispatcher(worker_at(0))};
+                                  .dispatcher = worker_dispatcher(worker_at(0)),
+                                  .progress = progress};
+    workers_gate = gate;
     fill(&options.config);
     return bus_start(&options, error);
 }

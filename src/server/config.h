@@ -20,7 +20,14 @@ enum {
     INCLUDES_DEEP = 16,                 // files that include files
 };
 
-enum shutdown_flag { SHUTDOWN_DEFAULT = 0, SHUTDOWN_SAVE = 1, SHUTDOWN_NOSAVE = 2, SHUTDOWN_NOW = 4, SHUTDOWN_FORCE = 8 };
+enum shutdown_flag {
+    SHUTDOWN_DEFAULT = 0, // as the mode has it: FAILOVER in a cluster
+    SHUTDOWN_SAVE = 1,
+    SHUTDOWN_NOSAVE = 2,
+    SHUTDOWN_NOW = 4,
+    SHUTDOWN_FORCE = 8,
+    SHUTDOWN_FAILOVER = 16,
+};
 enum supervision { SUPERVISED_NO, SUPERVISED_UPSTART, SUPERVISED_SYSTEMD, SUPERVISED_AUTO };
 enum endpoint_type { ENDPOINT_IP, ENDPOINT_HOSTNAME, ENDPOINT_UNKNOWN };
 enum protection { PROTECTION_NO, PROTECTION_YES, PROTECTION_LOCAL };
@@ -74,8 +81,10 @@ struct config {
     char *cluster_config_file;
     uint64_t cluster_node_timeout; // ms
     uint64_t cluster_ping_interval;
+    uint64_t cluster_stall_timeout;
     unsigned cluster_migration_barrier, cluster_replica_validity_factor;
     bool cluster_require_full_coverage, cluster_replica_no_failover, cluster_allow_replica_migration;
+    bool cluster_crash_detection;
     bool cluster_allow_reads_when_down, cluster_allow_pubsubshard_when_down;
     uint16_t cluster_port, cluster_announce_port, cluster_announce_bus_port;
     char *cluster_announce_ip, *cluster_announce_hostname, *cluster_announce_human_nodename;

@@ -78,7 +78,8 @@ WORD_LIST(supervisions) = {{"upstart", SUPERVISED_UPSTART},
                            {NULL, 0}};
 WORD_LIST(protections) = {{"no", PROTECTION_NO}, {"yes", PROTECTION_YES}, {"local", PROTECTION_LOCAL}, {NULL, 0}};
 WORD_LIST(shutdowns) = {{"default", SHUTDOWN_DEFAULT}, {"save", SHUTDOWN_SAVE},   {"nosave", SHUTDOWN_NOSAVE},
-                        {"now", SHUTDOWN_NOW},         {"force", SHUTDOWN_FORCE}, {NULL, 0}};
+                        {"now", SHUTDOWN_NOW},         {"force", SHUTDOWN_FORCE},
+                        {"failover", SHUTDOWN_FAILOVER}, {NULL, 0}};
 WORD_LIST(endpoints) = {{"ip", ENDPOINT_IP},
                         {"hostname", ENDPOINT_HOSTNAME},
                         {"unknown-endpoint", ENDPOINT_UNKNOWN},
@@ -225,6 +226,8 @@ const struct directive directives[] = {
     STRING("cluster-config-file", NULL, FIXED, config.cluster_config_file, "nodes.conf", NULL, NULL),
     INTEGER("cluster-node-timeout", NULL, 0, config.cluster_node_timeout, 0, INT64_MAX, "15000", apply_cluster),
     INTEGER("cluster-ping-interval", NULL, 0, config.cluster_ping_interval, 0, INT32_MAX, "0", apply_cluster),
+    BOOL("cluster-crash-detection", NULL, 0, config.cluster_crash_detection, "yes", apply_cluster),
+    INTEGER("cluster-stall-timeout", NULL, 0, config.cluster_stall_timeout, 0, INT64_MAX, "0", apply_cluster),
     INTEGER("cluster-port", NULL, FIXED, config.cluster_port, 0, 65535, "0", NULL),
     INTEGER("cluster-migration-barrier", NULL, 0, config.cluster_migration_barrier, 0, INT32_MAX, "1", apply_cluster),
     INTEGER("cluster-replica-validity-factor", "cluster-slave-validity-factor", 0,

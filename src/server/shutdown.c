@@ -15,11 +15,13 @@
 #include "server/cron.h"
 #include "server/process_setup.h"
 #include "server/saving.h"
+#include "server/shutdown_handover.h"
 #include "server/worker.h"
 
 enum {
     WAITERS_MAX = 64, // clients that wait for the shutdown they asked for
     RETRY_US = 1000,  // until all workers are between two commands
+    LINGER_US = 100 * 1000, // clients that were held in a handover hear who owns the slots now
 };
 
 #define FOR_EVER (INT64_MAX / 4)
@@ -27,6 +29,7 @@ enum {
 // Written in exclusive mode.
 static enum {
     SHUTDOWN_NOT_ASKED,
+    SHUTDOWN_HANDS_OVER,
     SHUTDOWN_WAITS_FOR_REPLICAS,
     SHUTDOWN_WAITS_FOR_WORKERS,
     SHUTDOWN_DONE,
@@ -39,7 +42,7 @@ static unsigned waiter_count;
 // Worker 0's.
 static struct dispatcher *main_dispatcher;
 static struct loop *main_loop;
-static struct timer retry;
+static struct timer retry, linger;
 
 bool shutdown_pending(void) {
     return stage != SHUTDOWN_NOT_ASKED;
@@ -50,6 +53,8 @@ int shutdown_exit_code(void) {
 }
 
 static void end_pending(void) {
+    handover_abort();
+    loop_timer_cancel(&linger);
     stage = SHUTDOWN_NOT_ASKED;
     pause_end(PAUSE_BY_SHUTDOWN);
 }
@@ -144,18 +149,47 @@ static bool must_wait(int flags) {
 }
 
 // Exclusive mode.
-static void begin(int flags) {
-    log_write(LOG_NOTICE, "User requested shutdown...");
-    pending_flags = flags;
-    if (!must_wait(flags)) {
+static void wait_for_replicas(void) {
+    if (!must_wait(pending_flags)) {
         go_on();
         return;
     }
-    int64_t now = main_dispatcher->mono_ms;
     stage = SHUTDOWN_WAITS_FOR_REPLICAS;
-    deadline_ms = now + 1000 * (int64_t)config.shutdown_timeout;
-    pause_start(PAUSE_BY_SHUTDOWN, now, FOR_EVER, true);
+    pause_start(PAUSE_BY_SHUTDOWN, main_dispatcher->mono_ms, FOR_EVER, true);
     log_write(LOG_NOTICE, "Waiting for replicas before shutting down.");
+}
+
+static void handover_is_over(void) {
+    dispatch_begin_exclusive(main_dispatcher);
+    if (stage == SHUTDOWN_HANDS_OVER) wait_for_replicas(); // unless it was aborted meanwhile
+    dispatch_end_exclusive(main_dispatcher);
+}
+
+static void lingered(struct timer *timer) {
+    handover_is_over();
+}
+
+static void handover_ended(bool handed_over) {
+    if (handed_over)
+        loop_timer_set(main_loop, &linger, clock_mono_us() + LINGER_US);
+    else
+        handover_is_over(); // it goes down as it would without a cluster
+}
+
+static bool hands_over(int flags) {
+    if (!(flags & SHUTDOWN_FAILOVER) || flags & SHUTDOWN_NOW || !config.shutdown_timeout) return false;
+    return handover_begin(main_loop, main_dispatcher, deadline_ms, handover_ended);
+}
+
+// Exclusive mode.
+static void begin(int flags) {
+    log_write(LOG_NOTICE, "User requested shutdown...");
+    pending_flags = flags;
+    deadline_ms = main_dispatcher->mono_ms + 1000 * (int64_t)config.shutdown_timeout;
+    if (hands_over(flags))
+        stage = SHUTDOWN_HANDS_OVER;
+    else
+        wait_for_replicas();
 }
 
 void shutdown_cron(struct dispatcher *dispatcher) {
@@ -191,7 +225,8 @@ static void signalled(struct source *source, uint32_t events) {
     }
     log_write(LOG_WARNING, "Received %s scheduling shutdown...", interrupt ? "SIGINT" : "SIGTERM");
     dispatch_begin_exclusive(main_dispatcher);
-    if (!shutdown_pending()) begin(interrupt ? config.shutdown_on_sigint : config.shutdown_on_sigterm);
+    int flags = interrupt ? config.shutdown_on_sigint : config.shutdown_on_sigterm;
+    if (!shutdown_pending()) begin(flags == SHUTDOWN_DEFAULT ? SHUTDOWN_FAILOVER : flags);
     dispatch_end_exclusive(main_dispatcher);
 }
 
@@ -204,6 +239,7 @@ void shutdown_watch_signals(struct loop *loop, struct dispatcher *dispatcher) {
     main_dispatcher = dispatcher;
     main_loop = loop;
     timer_init(&retry, try_again);
+    timer_init(&linger, lingered);
     source = (struct source){.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), .ready = signalled};
     if (source.fd >= 0) loop_add_level(loop, &source);
 }
@@ -219,10 +255,12 @@ static bool parse_flags(struct call *call, int *flags, bool *abort_it) {
         else if (bytes_is(word, "save")) *flags |= SHUTDOWN_SAVE;
         else if (bytes_is(word, "now")) *flags |= SHUTDOWN_NOW;
         else if (bytes_is(word, "force")) *flags |= SHUTDOWN_FORCE;
+        else if (bytes_is(word, "failover")) *flags |= SHUTDOWN_FAILOVER;
         else if (bytes_is(word, "abort")) *abort_it = true;
         else return false;
     }
     if (*abort_it && *flags) return false;
+    if (*flags & SHUTDOWN_NOW && *flags & SHUTDOWN_FAILOVER) return false; // it would have to wait
     return !(*flags & SHUTDOWN_SAVE && *flags & SHUTDOWN_NOSAVE);
 }
 
@@ -251,11 +289,15 @@ static void shutdown_command(struct call *call) {
         abort_shutdown(call);
         return;
     }
+    if (flags & SHUTDOWN_FAILOVER && !settings.cluster_enabled) {
+        reply_error(call->reply, "ERR SHUTDOWN FAILOVER is only supported in cluster mode");
+        return;
+    }
     if (waiter_count == WAITERS_MAX) {
         reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
         return;
     }
-    if (!shutdown_pending()) begin(flags);
+    if (!shutdown_pending()) begin(flags | SHUTDOWN_FAILOVER);
     waiters[waiter_count++] = call_defer(call, 0, wait_ran_out);
 }
 

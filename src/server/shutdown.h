@@ -1,6 +1,7 @@
-// shutdown: how the server ends in order: replicas catch up, then clients are held, and once every worker is between two
-// commands a snapshot is written when there are save points, files go, and the workers are told to stop. From the snapshot
-// on no command runs, so what was acknowledged is in it. main frees the rest. By SHUTDOWN or a signal.
+// shutdown: how the server ends in order: a primary of a cluster hands its slots over to a replica; where that can't be,
+// replicas catch up; then clients are held, and once every worker is between two commands a snapshot is written when there
+// are save points, files go, and the workers are told to stop. From the snapshot on no command runs, so what was acknowledged
+// is in it. main frees the rest. By SHUTDOWN or a signal.
 #ifndef SHOAL_SERVER_SHUTDOWN_H
 #define SHOAL_SERVER_SHUTDOWN_H
 

@@ -1,0 +1,117 @@
+#include "server/shutdown_handover.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/bus.h"
+#include "call/settings.h"
+#include "keyspace/keyspace.h"
+#include "os/clock.h"
+#include "replication/replication.h"
+
+enum {
+    FOLLOWERS_MAX = 256, // replicas of ours that are looked at
+    IN_SYNC_MS = 1000,   // a replica that has not acknowledged by then is not in sync
+    LOOK_US = 2000,
+};
+
+static enum { IDLE, WAITS_FOR_ACKNOWLEDGEMENT, WAITS_FOR_BUS } stage;
+static struct loop *loop;
+static struct timer look_timer;
+static void (*tell_ended)(bool handed_over);
+static uint64_t number; // of this handover, so that the end of one that was aborted is not taken for it
+static uint64_t wanted_offset;
+static int64_t patience_until_ms, until_ms;
+
+static bool owns_slots(const struct routes *routes) {
+    for (unsigned slot = 0; slot < HASH_SLOTS && routes->primary; slot++)
+        if (routes->owner[slot] == routes->myself) return true;
+    return false;
+}
+
+static void end(bool handed_over) {
+    stage = IDLE;
+    loop_timer_cancel(&look_timer);
+    tell_ended(handed_over);
+}
+
+static void bus_has_ended(uint64_t of_number, bool handed_over) {
+    if (stage == WAITS_FOR_BUS && of_number == number) end(handed_over);
+}
+
+static void sort_by_acknowledged(struct replication_follower *followers, unsigned count) {
+    for (unsigned i = 1; i < count; i++)
+        for (unsigned j = i; j > 0 && followers[j].acknowledged > followers[j - 1].acknowledged; j--) {
+            struct replication_follower less = followers[j - 1];
+            followers[j - 1] = followers[j];
+            followers[j] = less;
+        }
+}
+
+// Those that are in sync, the best first.
+static void choose_heirs(struct bus_handover *order) {
+    static struct replication_follower followers[FOLLOWERS_MAX];
+    unsigned count = replication_followers(followers, FOLLOWERS_MAX);
+    sort_by_acknowledged(followers, count);
+    for (unsigned i = 0; i < count && order->heir_count < BUS_HEIRS_MAX; i++) {
+        if (followers[i].acknowledged < wanted_offset) continue;
+        struct bus_heir *heir = &order->heirs[order->heir_count++];
+        heir->port = followers[i].port;
+        strncpy(heir->ip, followers[i].address, sizeof heir->ip - 1);
+    }
+}
+
+// Replicas log in at us as we would at them.
+static void choose_login(struct bus_handover *order) {
+    bool as_replica = replication_settings.masterauth[0] != '\0';
+    order->user = as_replica ? replication_settings.masteruser : "";
+    order->password = as_replica ? replication_settings.masterauth : settings.requirepass;
+}
+
+static void look(struct timer *timer) {
+    struct bus_handover order = {.number = number, .until_ms = until_ms, .ended = bus_has_ended};
+    choose_heirs(&order);
+    if (order.heir_count) {
+        choose_login(&order);
+        stage = WAITS_FOR_BUS;
+        bus_hand_over(&order);
+    } else if (clock_mono_ms() >= patience_until_ms) {
+        log_write(LOG_WARNING, "No replica is in sync: my slots are not handed over before the shutdown.");
+        end(false);
+    } else {
+        loop_timer_set(loop, timer, clock_mono_us() + LOOK_US);
+    }
+}
+
+bool handover_begin(struct loop *of_worker, struct dispatcher *dispatcher, int64_t deadline_ms,
+                    void (*ended)(bool handed_over)) {
+    const struct routes *routes = settings.cluster_enabled ? keyspace_routes(dispatcher->keyspace) : NULL;
+    if (!routes || !owns_slots(routes)) return false;
+    struct replication_follower one;
+    if (!replication_followers(&one, 1)) {
+        log_write(LOG_NOTICE, "No replica is connected: my slots are not handed over before the shutdown.");
+        return false;
+    }
+    if (!routes->cluster_ok) {
+        log_write(LOG_WARNING, "The cluster is down: my slots are not handed over before the shutdown.");
+        return false;
+    }
+    int64_t now = clock_mono_ms();
+    loop = of_worker;
+    tell_ended = ended;
+    until_ms = deadline_ms;
+    patience_until_ms = now + IN_SYNC_MS < deadline_ms ? now + IN_SYNC_MS : deadline_ms;
+    wanted_offset = replication_offset();
+    number++;
+    stage = WAITS_FOR_ACKNOWLEDGEMENT;
+    replication_ask_acknowledgements();
+    timer_init(&look_timer, look);
+    loop_timer_set(loop, &look_timer, clock_mono_us() + LOOK_US);
+    return true;
+}
+
+void handover_abort(void) {
+    if (stage == WAITS_FOR_BUS) bus_hand_over_stop();
+    if (stage != IDLE) loop_timer_cancel(&look_timer);
+    stage = IDLE;
+}
