@@ -2,64 +2,43 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "base/numbers.h"
 #include "cli/cluster.h"
 #include "cli/cluster_check.h"
 #include "cli/cluster_join.h"
 #include "cli/cluster_log.h"
 
 struct addition {
-    struct cluster_nodes nodes;        // the new one is the last, once it is connected
-    const struct cluster_node *member; // a node of the cluster
-    struct cluster_node *node;         // the new one
-    const char *primary_id;            // whose replica it becomes; NULL: it becomes a primary
-    char *host;                        // of the new one
+    struct cluster_nodes nodes;          // the new one is the last, once it is connected
+    const struct cluster_node *member;   // a node of the cluster
+    struct cluster_node *node;           // the new one
+    char primary_id[NODES_TEXT_ID_SIZE]; // whose replica it becomes; empty: it becomes a primary
+    char *host;                          // of the new one
     uint16_t port;
 };
-
-static const struct cluster_node *fewest_replicas(const struct cluster_nodes *nodes) {
-    const struct cluster_node *best = NULL;
-    for (size_t i = 0; i < nodes->count; i++) {
-        const struct cluster_node *node = &nodes->items[i];
-        if (cluster_node_is_primary(node) && (!best || node->replica_count < best->replica_count))
-            best = node;
-    }
-    return best;
-}
 
 static bool choose_primary(struct addition *addition, const struct options *options) {
     const char *id = options->cluster.master_id;
     if (!options->cluster.as_replica) return true;
-    const struct cluster_node *primary =
-        id ? cluster_nodes_find_prefix(&addition->nodes, id) : fewest_replicas(&addition->nodes);
+    const struct cluster_node *primary = id ? cluster_nodes_find_prefix(&addition->nodes, id)
+                                            : cluster_nodes_fewest_replicas(&addition->nodes, NULL);
     if (!primary) {
         cluster_log(TONE_BAD, "[ERR] No such master ID %s\n", id ? id : "");
         return false;
     }
     if (!id) printf("Automatically selected master %s:%u\n", primary->host, primary->port);
-    addition->primary_id = primary->id;
+    snprintf(addition->primary_id, sizeof addition->primary_id, "%s", primary->id);
     return true;
 }
 
 static bool connect_new(struct addition *addition, const struct options *options) {
     struct cluster_nodes *nodes = &addition->nodes;
-    // The array of nodes may move: what points into it is found again.
-    size_t primary = 0;
-    while (addition->primary_id && nodes->items[primary].id != addition->primary_id)
-        primary++;
-    size_t before = nodes->count;
     enum node_answer answer = cluster_nodes_add(nodes, options, addition->host, addition->port);
     if (answer == NODE_UNREACHABLE)
         cluster_log(TONE_BAD, "[ERR] Sorry, can't connect to node %s:%u\n", addition->host, addition->port);
     if (answer != NODE_ADDED) return false;
     addition->member = &nodes->items[0];
-    addition->node = &nodes->items[before];
-    if (addition->primary_id) addition->primary_id = nodes->items[primary].id;
+    addition->node = &nodes->items[nodes->count - 1];
     return cluster_node_is_empty(addition->node);
-}
-
-static bool is_fine(const struct reply *reply) {
-    return reply && reply->type != REPLY_ERROR;
 }
 
 // Every primary of a cluster has the same functions, so the new one needs them as well.
@@ -67,7 +46,7 @@ static bool copy_functions(const struct addition *addition) {
     const struct cluster_node *node = addition->node;
     cluster_log(TONE_STEP, ">>> Getting functions from cluster\n");
     const struct reply *dump = CONNECTION_ASK(addition->member->connection, "FUNCTION", "DUMP");
-    if (!is_fine(dump)) {
+    if (!connection_reply_is_fine(dump)) {
         cluster_log(
             TONE_STEP,
             ">>> Failed retrieving Functions from the cluster, skip this step as Redis version do not "
@@ -80,8 +59,8 @@ static bool copy_functions(const struct addition *addition) {
     cluster_log(TONE_STEP, ">>> Send FUNCTION LIST to %s:%u to verify there is no functions in it\n",
                 node->host, node->port);
     const struct reply *list = CONNECTION_ASK(node->connection, "FUNCTION", "LIST");
-    bool good = is_fine(list) && list->count == 0;
-    if (!is_fine(list))
+    bool good = connection_reply_is_fine(list) && list->count == 0;
+    if (!connection_reply_is_fine(list))
         cluster_node_say_error(node, list);
     else if (!good)
         cluster_log(TONE_BAD,
@@ -91,7 +70,7 @@ static bool copy_functions(const struct addition *addition) {
         cluster_log(TONE_STEP, ">>> Send FUNCTION RESTORE to %s:%u\n", node->host, node->port);
         const struct bytes words[] = {BYTES("FUNCTION"), BYTES("RESTORE"), buffer_bytes(&kept)};
         const struct reply *reply = connection_command(node->connection, words, 3);
-        good = is_fine(reply);
+        good = connection_reply_is_fine(reply);
         if (!good) cluster_node_say_error(node, reply);
     }
     buffer_free(&kept);
@@ -99,13 +78,10 @@ static bool copy_functions(const struct addition *addition) {
 }
 
 static bool introduce(const struct addition *addition) {
-    const struct cluster_node *member = addition->member, *node = addition->node;
-    char port[NUMBER_TEXT_MAX], bus_port[NUMBER_TEXT_MAX];
-    number_format(port, member->port);
-    number_format(bus_port, member->bus_port);
+    const struct cluster_node *node = addition->node;
     cluster_log(TONE_STEP, ">>> Send CLUSTER MEET to node %s:%u to make it join the cluster.\n", node->host,
                 node->port);
-    return CLUSTER_NODE_ORDER(node, "CLUSTER", "MEET", member->host, port, bus_port);
+    return cluster_join_meet(node, addition->member);
 }
 
 static bool make_replica(struct addition *addition) {
@@ -119,9 +95,9 @@ static bool add(struct addition *addition, const struct options *options) {
     struct cluster_health health;
     if (!cluster_check_nodes(&addition->nodes, true, &health)) return false;
     if (!choose_primary(addition, options) || !connect_new(addition, options)) return false;
-    if (!addition->primary_id && !copy_functions(addition)) return false;
+    if (!addition->primary_id[0] && !copy_functions(addition)) return false;
     if (!introduce(addition)) return false;
-    if (addition->primary_id && !make_replica(addition)) return false;
+    if (addition->primary_id[0] && !make_replica(addition)) return false;
     cluster_log(TONE_GOOD, "[OK] New node added correctly.\n");
     return true;
 }

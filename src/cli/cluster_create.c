@@ -163,7 +163,7 @@ static bool give_slots(const struct creation *creation) {
         for (unsigned slot = creation->places[i].first; slot <= creation->places[i].last; slot++)
             request_integer(queue, slot);
         const struct reply *reply = connection_read(node->connection);
-        if (reply && reply->type != REPLY_ERROR) continue;
+        if (connection_reply_is_fine(reply)) continue;
         cluster_node_say_error(node, reply);
         return false;
     }
@@ -183,14 +183,9 @@ static void assign_epochs(const struct cluster_nodes *nodes) {
 }
 
 static bool introduce(const struct cluster_nodes *nodes) {
-    const struct cluster_node *first = &nodes->items[0];
-    char port[NUMBER_TEXT_MAX], bus_port[NUMBER_TEXT_MAX];
-    number_format(port, first->port);
-    number_format(bus_port, first->bus_port);
     cluster_log(TONE_STEP, ">>> Sending CLUSTER MEET messages to join the cluster\n");
     for (size_t i = 1; i < nodes->count; i++)
-        if (!CLUSTER_NODE_ORDER(&nodes->items[i], "CLUSTER", "MEET", first->host, port, bus_port))
-            return false;
+        if (!cluster_join_meet(&nodes->items[i], &nodes->items[0])) return false;
     return true;
 }
 

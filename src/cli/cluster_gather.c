@@ -46,7 +46,7 @@ bool cluster_slots_claim(struct cluster_node *node, const uint16_t *slots, size_
         }
         for (size_t i = 0; i < n; i++) {
             const struct reply *reply = connection_read(node->connection);
-            if (reply && reply->type != REPLY_ERROR) {
+            if (connection_reply_is_fine(reply)) {
                 note_owner(node, slots[at + i], true);
                 continue;
             }
@@ -154,12 +154,8 @@ static bool are_equal(const struct cluster_node *source, const struct cluster_no
 static const struct reply *migrate(const struct options *options, const struct cluster_node *source,
                                    const struct cluster_node *target, const struct migrate_keys *keys,
                                    bool replace) {
-    struct migrate_wish wish = {.host = target->host,
-                                .port = target->port,
-                                .timeout_ms = options->cluster.timeout_ms,
-                                .replace = replace,
-                                .user = options->user,
-                                .password = options->password};
+    struct migrate_wish wish = migrate_wish_to(target, options);
+    wish.replace = replace;
     migrate_append(connection_queue(source->connection), &wish, keys);
     return connection_read(source->connection);
 }
@@ -178,7 +174,7 @@ static bool move_some(const struct options *options, const struct cluster_node *
         cluster_log(TONE_WARNING, "*** Replacing target keys...\n");
         reply = migrate(options, source, target, keys, true);
     }
-    if (reply && reply->type != REPLY_ERROR) return true;
+    if (connection_reply_is_fine(reply)) return true;
     cluster_log(TONE_PLAIN, "\n");
     cluster_node_say_error(source, reply);
     return false;

@@ -30,10 +30,6 @@ struct import {
     uint64_t moved;
 };
 
-static bool is_fine(const struct reply *reply) {
-    return reply && reply->type != REPLY_ERROR;
-}
-
 static void say_source_error(const struct import *import, const struct reply *reply) {
     if (reply)
         cluster_log(TONE_BAD, "Source %s:%u replied with error:\n%.*s\n", import->host, import->port,
@@ -55,7 +51,7 @@ static bool authenticate(const struct import *import, const struct cluster_optio
     const struct reply *reply = options->from_user
                                     ? CONNECTION_ASK(import->source, "AUTH", options->from_user, password)
                                     : CONNECTION_ASK(import->source, "AUTH", password);
-    if (is_fine(reply)) return true;
+    if (connection_reply_is_fine(reply)) return true;
     fprintf(stderr, "AUTH failed: %.*s\n", reply ? (int)reply->text.size : 0, reply ? reply->text.data : "");
     return false;
 }
@@ -70,7 +66,7 @@ static bool connect_source(struct import *import, const struct options *options)
     }
     if (!authenticate(import, &options->cluster)) return false;
     const struct reply *reply = CONNECTION_ASK(import->source, "INFO");
-    if (!is_fine(reply)) {
+    if (!connection_reply_is_fine(reply)) {
         say_source_error(import, reply);
         return false;
     }
@@ -106,13 +102,8 @@ static bool send_key(const struct import *import, const struct options *options,
         cluster_log(TONE_BAD, "[ERR] Nobody owns slot %u of the key %.*s\n", slot, (int)key.size, key.data);
         return false;
     }
-    struct migrate_wish wish = {.host = owner->host,
-                                .port = owner->port,
-                                .timeout_ms = options->cluster.timeout_ms,
-                                .copy = options->cluster.copy,
-                                .replace = options->cluster.replace,
-                                .user = options->user,
-                                .password = options->password};
+    struct migrate_wish wish = migrate_wish_to(owner, options);
+    wish.copy = options->cluster.copy;
     struct bytes one[] = {key};
     struct migrate_keys keys = {one, 1, 1};
     migrate_append(connection_queue(import->source), &wish, &keys);
@@ -128,7 +119,7 @@ static void show(struct import *import, bool always) {
 static bool read_key(struct import *import, struct bytes key) {
     const struct reply *reply = connection_read(import->source);
     const struct cluster_node *owner = import->owners[hash_slot(key)];
-    bool good = is_fine(reply);
+    bool good = connection_reply_is_fine(reply);
     if (!import->bar.drawn || !good)
         cluster_log(TONE_PLAIN, "Migrating %.*s to %s:%u: ", (int)key.size, key.data, owner->host,
                     owner->port);

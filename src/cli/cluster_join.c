@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/numbers.h"
 #include "cli/cluster_log.h"
 #include "os/clock.h"
 
@@ -9,10 +10,17 @@ enum {
     JOIN_POLL_MS = 100,
     JOIN_DOT_MS = 1000,
     JOIN_EXPLAIN_MS = 15000,    // then it is said who is not reached
-    JOIN_GIVE_UP_MS = 30000,    // then it is given up,
-    JOIN_GIVE_UP_NODE_MS = 500, // so much later for each node
+    JOIN_GIVE_UP_MS = 30000,    // then it is given up, and
+    JOIN_GIVE_UP_NODE_MS = 500, // that much later for each node
     REPLICATE_GIVE_UP_MS = 20000,
 };
+
+bool cluster_join_meet(const struct cluster_node *node, const struct cluster_node *other) {
+    char port[NUMBER_TEXT_MAX], bus_port[NUMBER_TEXT_MAX];
+    number_format(port, other->port);
+    number_format(bus_port, other->bus_port);
+    return CLUSTER_NODE_ORDER(node, "CLUSTER", "MEET", other->host, port, bus_port);
+}
 
 // Does each node see all others, over a link that stands?
 static bool all_linked(struct cluster_nodes *nodes) {
@@ -66,7 +74,7 @@ bool cluster_join_replicate(const struct cluster_node *node, const char *primary
     int64_t started = clock_mono_ms();
     for (;;) {
         const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "REPLICATE", primary_id);
-        if (reply && reply->type != REPLY_ERROR) return true;
+        if (connection_reply_is_fine(reply)) return true;
         if (!reply || clock_mono_ms() - started > REPLICATE_GIVE_UP_MS)
             return CLUSTER_NODE_ORDER(node, "CLUSTER", "REPLICATE", primary_id);
         clock_sleep_us(JOIN_POLL_MS * 1000);

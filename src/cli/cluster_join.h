@@ -1,4 +1,4 @@
-// cluster_join: waiting until nodes that were introduced know each other, and making one a replica. Belongs
+// cluster_join: introducing nodes, waiting until they know each other, and making one a replica. Belongs
 // to the main thread.
 #ifndef SHOAL_CLI_CLUSTER_JOIN_H
 #define SHOAL_CLI_CLUSTER_JOIN_H
@@ -6,6 +6,9 @@
 #include <stdbool.h>
 
 #include "cli/cluster_nodes.h"
+
+// Has the node meet another one. False with the error said.
+bool cluster_join_meet(const struct cluster_node *node, const struct cluster_node *other);
 
 // Waits until each of the nodes has a link to all others and all agree about the slots, with a dot each
 // second; says after a while who is not reached. False when the nodes don't answer or it takes too long.

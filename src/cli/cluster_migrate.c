@@ -5,6 +5,15 @@
 #include "base/memory.h"
 #include "resp/request.h"
 
+struct migrate_wish migrate_wish_to(const struct cluster_node *target, const struct options *options) {
+    return (struct migrate_wish){.host = target->host,
+                                 .port = target->port,
+                                 .timeout_ms = options->cluster.timeout_ms,
+                                 .replace = options->cluster.replace,
+                                 .user = options->user,
+                                 .password = options->password};
+}
+
 void migrate_keys_add(struct migrate_keys *keys, struct bytes key) {
     if (keys->count == keys->room) {
         keys->room = keys->room ? keys->room * 2 : 16;

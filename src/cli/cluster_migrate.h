@@ -8,6 +8,8 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "cli/cluster_nodes.h"
+#include "cli/options.h"
 
 // Where to and how; user and password are those of the target, NULL when there are none.
 struct migrate_wish {
@@ -17,6 +19,9 @@ struct migrate_wish {
     bool copy, replace;
     const char *user, *password;
 };
+
+// To the node, as the options of the command line say, its keys not copied but moved.
+struct migrate_wish migrate_wish_to(const struct cluster_node *target, const struct options *options);
 
 // Keys with memory of their own.
 struct migrate_keys {

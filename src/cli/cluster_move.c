@@ -86,14 +86,7 @@ static void queue_key_question(struct batch *batch, unsigned slot) {
 }
 
 static void build_migrate(struct batch *batch, struct open_slot *open, const struct reply *reply) {
-    const struct options *options = batch->mover->options;
-    const struct cluster_node *target = batch->mover->target;
-    struct migrate_wish wish = {.host = target->host,
-                                .port = target->port,
-                                .timeout_ms = options->cluster.timeout_ms,
-                                .replace = options->cluster.replace,
-                                .user = options->user,
-                                .password = options->password};
+    struct migrate_wish wish = migrate_wish_to(batch->mover->target, batch->mover->options);
     struct migrate_keys keys = {0};
     for (size_t i = 0; i < reply->count; i++)
         migrate_keys_add(&keys, reply->items[i].text);

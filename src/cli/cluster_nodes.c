@@ -26,6 +26,17 @@ struct cluster_node *cluster_nodes_find_prefix(const struct cluster_nodes *nodes
     return NULL;
 }
 
+struct cluster_node *cluster_nodes_fewest_replicas(const struct cluster_nodes *nodes,
+                                                   const struct cluster_node *except) {
+    struct cluster_node *best = NULL;
+    for (size_t i = 0; i < nodes->count; i++) {
+        struct cluster_node *node = &nodes->items[i];
+        if (node == except || !cluster_node_is_primary(node)) continue;
+        if (!best || node->replica_count < best->replica_count) best = node;
+    }
+    return best;
+}
+
 long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot) {
     char number[NUMBER_TEXT_MAX];
     number_format(number, slot);
@@ -51,7 +62,7 @@ bool cluster_node_has_retired(const struct reply *reply) {
 
 bool cluster_node_order(const struct cluster_node *node, const char *const *arguments) {
     const struct reply *reply = connection_ask(node->connection, arguments);
-    if (reply && reply->type != REPLY_ERROR) return true;
+    if (connection_reply_is_fine(reply)) return true;
     cluster_node_say_error(node, reply);
     return false;
 }
@@ -106,7 +117,7 @@ static void take_own_line(struct cluster_node *node, const struct nodes_text_nod
 // Asks the node for CLUSTER NODES and fills in what it says of itself; the whole goes to *text, to be freed.
 static bool ask_view(struct cluster_node *node, struct nodes_text *text) {
     const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "NODES");
-    if (!reply || reply->type == REPLY_ERROR) {
+    if (!connection_reply_is_fine(reply)) {
         cluster_node_say_error(node, reply);
         return false;
     }
@@ -148,7 +159,7 @@ static struct connection *connect_to(const struct options *options, const char *
 
 static bool has_cluster_mode(const struct cluster_node *node) {
     const struct reply *reply = CONNECTION_ASK(node->connection, "INFO", "cluster");
-    if (!reply || reply->type == REPLY_ERROR) {
+    if (!connection_reply_is_fine(reply)) {
         if (reply)
             cluster_log(TONE_BAD, "[ERR] Node %s:%u %.*s\n", node->host, node->port, (int)reply->text.size,
                         reply->text.data);

@@ -62,6 +62,10 @@ struct cluster_node *cluster_nodes_find(const struct cluster_nodes *nodes, const
 // The first one whose id begins with `prefix`, in any case.
 struct cluster_node *cluster_nodes_find_prefix(const struct cluster_nodes *nodes, const char *prefix);
 
+// The primary with the fewest replicas; `except` is passed over. NULL: there is no other.
+struct cluster_node *cluster_nodes_fewest_replicas(const struct cluster_nodes *nodes,
+                                                   const struct cluster_node *except);
+
 // How many keys of the slot the node holds; -1, with the reason said, when it does not tell.
 long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot);
 

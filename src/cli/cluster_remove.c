@@ -6,21 +6,9 @@
 #include "cli/cluster.h"
 #include "cli/cluster_log.h"
 
-// The primary that a replica of the node that goes is given to: the one with the fewest replicas.
-static struct cluster_node *new_primary(const struct cluster_nodes *nodes,
-                                        const struct cluster_node *leaving) {
-    struct cluster_node *best = NULL;
-    for (size_t i = 0; i < nodes->count; i++) {
-        struct cluster_node *node = &nodes->items[i];
-        if (node == leaving || !cluster_node_is_primary(node)) continue;
-        if (!best || node->replica_count < best->replica_count) best = node;
-    }
-    return best;
-}
-
 static bool give_replica(const struct cluster_nodes *nodes, const struct cluster_node *leaving,
                          const struct cluster_node *replica) {
-    struct cluster_node *primary = new_primary(nodes, leaving);
+    struct cluster_node *primary = cluster_nodes_fewest_replicas(nodes, leaving);
     if (!primary) return true;
     cluster_log(TONE_STEP, ">>> %s:%u as replica of %s:%u\n", replica->host, replica->port, primary->host,
                 primary->port);

@@ -11,8 +11,8 @@ enum { TIMEOUT_LEAST_MS = 100 };
 static bool set_timeout(const struct cluster_node *node, const char *milliseconds) {
     const struct reply *reply =
         CONNECTION_ASK(node->connection, "CONFIG", "SET", "cluster-node-timeout", milliseconds);
-    if (reply && reply->type != REPLY_ERROR) reply = CONNECTION_ASK(node->connection, "CONFIG", "REWRITE");
-    if (reply && reply->type != REPLY_ERROR) {
+    if (connection_reply_is_fine(reply)) reply = CONNECTION_ASK(node->connection, "CONFIG", "REWRITE");
+    if (connection_reply_is_fine(reply)) {
         cluster_log(TONE_WARNING, "*** New timeout set for %s:%u\n", node->host, node->port);
         return true;
     }

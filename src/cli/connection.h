@@ -51,6 +51,11 @@ const struct reply *connection_ask(struct connection *connection, const char *co
 // The same with the arguments written out.
 #define CONNECTION_ASK(connection, ...) connection_ask((connection), (const char *const[]){__VA_ARGS__, NULL})
 
+// Did the server answer, and with no error? NULL: it did not.
+static inline bool connection_reply_is_fine(const struct reply *reply) {
+    return reply && reply->type != REPLY_ERROR;
+}
+
 // Why the last call failed.
 const char *connection_error(const struct connection *connection);
 

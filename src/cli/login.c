@@ -7,7 +7,7 @@
 // Says on standard error that `what` failed, if it did.
 static bool succeeded(struct connection *connection, const struct reply *reply, const char *what,
                       bool quiet) {
-    if (reply && reply->type != REPLY_ERROR) return true;
+    if (connection_reply_is_fine(reply)) return true;
     if (quiet) return false;
     if (reply)
         fprintf(stderr, "%s failed: %.*s\n", what, (int)reply->text.size, reply->text.data);
