@@ -112,14 +112,8 @@ static void rebalance_fills_an_empty_one(void **state) {
     struct plan_share shares[] = {{5461, 1, 0}, {5462, 1, 0}, {5461, 1, 0}, {0, 1, 0}};
     struct plan_transfer transfers[4];
     assert_int_equal(plan_rebalance(shares, 4, 2, transfers), 3);
-    assert_int_equal(transfers[0].source, 1);
-    assert_int_equal(transfers[0].slots, 1366);
-    assert_int_equal(transfers[1].source, 2);
-    assert_int_equal(transfers[1].slots, 1365);
-    assert_int_equal(transfers[2].source, 0);
-    assert_int_equal(transfers[2].slots, 1365);
-    for (size_t i = 0; i < 3; i++)
-        assert_int_equal(transfers[i].target, 3);
+    const struct plan_transfer expected[] = {{1, 3, 1366}, {2, 3, 1365}, {0, 3, 1365}};
+    assert_memory_equal(transfers, expected, sizeof(expected));
 }
 
 static void rebalance_within_the_threshold(void **state) {
