@@ -10,38 +10,11 @@ import time
 import pytest
 
 from support import programs
+from support.cli import CLI, REDIS_CLI, REFUSES_COLOURS, assert_same, ours, program_of, run
 from support.cluster import Cluster, slot_of
 from support.programs import SLOWNESS, wait_until
 
-CLI = programs.shoal("cli")
-REDIS_CLI = programs.redis("cli")
 NODES = [pytest.param("redis", id="redis-nodes"), pytest.param("shoal", id="shoal-nodes")]
-REFUSES_COLOURS = {"TERM": "dumb"}
-
-
-def program_of(kind):
-    if kind == "redis":
-        return programs.redis("server")
-    if not os.path.exists(programs.shoal("server")):
-        pytest.skip("shoal-server is not built")
-    return programs.shoal("server")
-
-
-def run(program, *arguments, stdin=b"", **environment):
-    environment = {**os.environ, **REFUSES_COLOURS, **environment}
-    return subprocess.run([program, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=120 * SLOWNESS, env=environment)
-
-
-def ours(*arguments, **options):
-    return run(CLI, "--cluster", *arguments, **options)
-
-
-def assert_same(*arguments, **options):
-    expected = run(REDIS_CLI, "--cluster", *arguments, **options)
-    got = ours(*arguments, **options)
-    assert (got.stdout, got.stderr, got.returncode) == (expected.stdout, expected.stderr, expected.returncode)
-    return got
 
 
 @pytest.fixture(scope="module", params=NODES)

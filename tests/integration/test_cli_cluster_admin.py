@@ -13,38 +13,13 @@ import subprocess
 import pytest
 
 from support import programs
+from support.cli import CLI, REDIS_CLI, assert_same, ours, program_of, run
 from support.cluster import Cluster, ClusterClient, slot_of
 from support.programs import SLOWNESS, wait_until
 from support.resp import ReplyError
+from support.threads import together
 
-CLI = programs.shoal("cli")
-REDIS_CLI = programs.redis("cli")
 KINDS = ["redis", "shoal"]
-
-
-def program_of(kind):
-    if kind == "redis":
-        return programs.redis("server")
-    if not os.path.exists(programs.shoal("server")):
-        pytest.skip("shoal-server is not built")
-    return programs.shoal("server")
-
-
-def run(program, *arguments, stdin=b"", **environment):
-    environment = {**os.environ, "TERM": "dumb", **environment}
-    return subprocess.run([program, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=120 * SLOWNESS, env=environment)
-
-
-def ours(*arguments, **options):
-    return run(CLI, "--cluster", *arguments, **options)
-
-
-def assert_same(*arguments, **options):
-    expected = run(REDIS_CLI, "--cluster", *arguments, **options)
-    got = ours(*arguments, **options)
-    assert (got.stdout, got.stderr, got.returncode) == (expected.stdout, expected.stderr, expected.returncode)
-    return got
 
 
 @pytest.fixture(params=KINDS)
@@ -61,23 +36,33 @@ def shared(request, module_yard):
 class Twins:
     """Two clusters alike: redis-cli works on one, shoal-cli on the other."""
 
-    def __init__(self, make, kinds, **options):
+    def __init__(self, make, kinds, spare=0, **options):
         self.tools = (REDIS_CLI, CLI)
         self.clusters = [make(kind, **options) for kind in kinds]
+        self.each(Cluster.create)
+        for cluster in self.clusters:
+            for _ in range(spare):
+                cluster.nodes.append(cluster.yard.server(
+                    program=cluster.nodes[0].program, name=f"spare{len(cluster.yard.servers)}", cluster_enabled="yes",
+                    cluster_node_timeout=int(2000 * SLOWNESS), repl_diskless_sync_delay=0))
+            cluster.identities = [cluster.id_of(node) for node in cluster.nodes]
 
     def each(self, action):
-        for cluster in self.clusters:
-            action(cluster)
+        together([functools.partial(action, cluster) for cluster in self.clusters])
 
     def run(self, *arguments, stdin=b"", status=None):
         """Both tools with arguments that may be functions of the cluster. Their outputs must be the same but for ids,
         ports, and the order of the nodes, which is that of a hash table."""
-        texts = []
-        for tool, cluster in zip(self.tools, self.clusters):
+        texts = [None, None]
+
+        def ask(index):
+            cluster = self.clusters[index]
             words = [argument(cluster) if callable(argument) else argument for argument in arguments]
-            result = run(tool, "--cluster", *words, stdin=stdin)
-            texts.append((normal(result.stdout.decode(), cluster), normal(result.stderr.decode(), cluster),
-                          result.returncode))
+            result = run(self.tools[index], "--cluster", *words, stdin=stdin)
+            texts[index] = (normal(result.stdout.decode(), cluster), normal(result.stderr.decode(), cluster),
+                            result.returncode)
+
+        together([functools.partial(ask, index) for index in range(2)])
         for theirs, mine in zip(texts[0][:2], texts[1][:2]):
             assert mine == theirs, "\n".join(difflib.unified_diff(theirs.split("\n"), mine.split("\n"), "redis-cli", "shoal-cli"))
         assert texts[1][2] == texts[0][2]
@@ -85,8 +70,8 @@ class Twins:
         return texts[1][0]
 
     def wait_good(self):
-        for cluster in self.clusters:
-            wait_until(lambda: ours("check", cluster.nodes[0].address).returncode == 0, 20, "a good cluster", step=0.2)
+        self.each(lambda cluster: wait_until(lambda: ours("check", cluster.nodes[0].address).returncode == 0, 20,
+                                             "a good cluster", step=0.2))
 
 
 def normal(text, cluster):
@@ -117,15 +102,10 @@ def twins(kind, cluster):
     """twins(primaries, replicas, spare): clusters and as many nodes beside them. In those that fix repairs, redis-cli has
     one of redis-server's, whatever shoal-cli has: it sends its orders in transactions, which take more of a server than
     what is to be seen here."""
-    def make(of, primaries=3, replicas=0, spare=0, **directives):
+    def make(of, primaries=3, replicas=0, **directives):
         directives.setdefault("cluster_require_full_coverage", "no")
         directives.setdefault("enable_debug_command", "yes")
-        made = cluster(primaries, replicas, program=program_of(of), **directives)
-        for _ in range(spare):
-            made.nodes.append(made.yard.server(program=program_of(of), cluster_enabled="yes", name=f"spare{len(made.yard.servers)}",
-                                               cluster_node_timeout=int(2000 * SLOWNESS), repl_diskless_sync_delay=0))
-        made.identities = [made.id_of(node) for node in made.nodes]
-        return made
+        return cluster(primaries, replicas, program=program_of(of), join=False, **directives)
     return lambda fix=False, **options: Twins(make, ["redis" if fix else kind, kind], **options)
 
 
@@ -396,10 +376,18 @@ def test_fix_of_keys_at_both_nodes(twins):
 
 
 def give_up(cluster, *slots):
-    for node in cluster.nodes:
-        node.call("CLUSTER", "DELSLOTS", *slots)
-    wait_until(lambda: all(not any(start <= slot <= last for entry in cluster.view(node) for start, last in entry["slots"])
-                           for node in cluster.nodes for slot in slots), 10, "everybody to have heard")
+    """Nobody owns the slots any more. A node that lets go of one before its owner does may hear the owner's claim once
+    more, and keeps to it then, as redis-server does: it is told again."""
+    def known_to(node):
+        ranges = [one for entry in cluster.view(node) for one in entry["slots"]]
+        return [slot for slot in slots if any(start <= slot <= last for start, last in ranges)]
+
+    def let_go():
+        left = [(node, known) for node in cluster.nodes if (known := known_to(node))]
+        for node, known in left:
+            node.call("CLUSTER", "DELSLOTS", *known)
+        return not left
+    wait_until(let_go, 10, "nobody to know an owner")
 
 
 def test_fix_of_coverage_asks(twins):
