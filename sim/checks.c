@@ -379,6 +379,32 @@ static bool summarise(struct sim *sim, struct node *node, uint32_t *numbers, str
     return true;
 }
 
+// Whose replica it is in a view, by the simulator's numbers; -1 when that is not known.
+static int primary_of(const struct node *node, const struct cluster_view_node *replica) {
+    struct cluster_view_node primary;
+    if (replica->primary_index == CLUSTER_NO_INDEX ||
+        !cluster_view_node_at(node->core, replica->primary_index, &primary))
+        return -1;
+    const struct node *known_as = known(node->sim, &primary);
+    return known_as ? (int)known_as->index : -1;
+}
+
+// The replica whose primary the two don't agree about.
+static void explain_replicas(struct node *a, struct node *b, char *why, size_t size) {
+    uint32_t cursor = 0;
+    struct cluster_view_node one, two;
+    while (cluster_view_next(a->core, &cursor, &one)) {
+        if (!cluster_view_find(b->core, bytes_of(one.id, CLUSTER_ID_SIZE), &two)) continue;
+        int first = primary_of(a, &one), second = primary_of(b, &two);
+        if (first == second) continue;
+        const struct node *replica = known(a->sim, &one);
+        snprintf(why, size, "n%d replicates n%d for n%u, n%d for n%u", replica ? (int)replica->index : -1,
+                 first, a->index, second, b->index);
+        return;
+    }
+    snprintf(why, size, "n%u and n%u see different nodes", a->index, b->index);
+}
+
 // Who disagrees about what, for the failure's text.
 static void explain(struct sim *sim, struct node *a, struct node *b, char *why, size_t size) {
     const uint16_t *owners[2] = {cluster_view_owners(a->core), cluster_view_owners(b->core)};
@@ -408,7 +434,7 @@ static void explain(struct sim *sim, struct node *a, struct node *b, char *why, 
                  two.config_epoch, b->index);
         return;
     }
-    snprintf(why, size, "n%u and n%u see different primaries of the replicas", a->index, b->index);
+    explain_replicas(a, b, why, size);
 }
 
 bool check_settled(struct sim *sim, char *why, size_t size) {

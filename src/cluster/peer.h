@@ -61,6 +61,8 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint64_t replication_offset;
     uint32_t inbound;
     uint16_t port, other_port, bus_port;
+    uint16_t pings_out;     // over our link as it is now, not answered yet
+    uint16_t pings_crossed; // of those, sent before we learnt the role that it has now
 
     uint64_t claims_epoch;   // the config epoch with which we last heard it claim slots, in this life of ours
     uint64_t claims_hash;    // of the last slot bitmap that it sent and we took in ...

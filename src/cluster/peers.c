@@ -108,6 +108,7 @@ void peers_look_again(struct cluster *cluster) {
 
 void peer_set_link(struct cluster *cluster, struct peer *peer, enum link_state link) {
     peer->link = (uint8_t)link;
+    peer->pings_out = peer->pings_crossed = 0;
     peer_set_put(cluster->linkless, peer->index, link == LINK_NONE);
     peer_look_again(cluster, peer);
 }
@@ -206,6 +207,7 @@ void peer_rename(struct cluster *cluster, struct peer *peer, const char *id) {
 
 static void role_changed(struct cluster *cluster, struct peer *peer) {
     peer->slots_changed = ++cluster->slots_version;
+    peer->pings_crossed = peer->pings_out;
     cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
     if (peer == cluster->myself) promise(cluster);
 }

@@ -72,6 +72,23 @@ static bool is_stale(const struct cluster *cluster, const struct peer *sender, c
            elapsed(cluster, sender->epoch_time) < cluster->config.node_timeout;
 }
 
+static bool says_another_role(const struct cluster *cluster, const struct peer *sender,
+                              const struct packet *packet) {
+    bool primary = memcmp(packet->primary, no_name, CLUSTER_ID_SIZE) == 0;
+    if (primary || peer_is(sender, CLUSTER_NODE_PRIMARY))
+        return primary != peer_is(sender, CLUSTER_NODE_PRIMARY);
+    return peer_find(cluster, packet->primary) != peer_at(cluster, sender->primary);
+}
+
+// The peer has answered a ping. Was that sent before we learnt the peer's present role? Then the answer may
+// be older than what we learnt.
+static bool has_crossed(struct peer *sender) {
+    bool crossed = sender->pings_crossed > 0;
+    if (crossed) sender->pings_crossed--;
+    if (sender->pings_out) sender->pings_out--;
+    return crossed;
+}
+
 // Cluster spec, "Heartbeat packet content": the sender's role, and whose replica it is.
 static void learn_role(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
     if (memcmp(packet->primary, no_name, CLUSTER_ID_SIZE) == 0) {
@@ -154,14 +171,20 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
         in->packet.port && in->packet.bus_port)
         peer_move(cluster, sender, sender_ip(in), in->packet.port, in->packet.other_port,
                   in->packet.bus_port);
+    bool crossed = false;
     if (in->linked && in->packet.type == PACKET_PONG) {
+        crossed = has_crossed(sender);
         sender->pong_received = cluster->now;
         sender->ping_sent = 0;
         peer_look_again(cluster, sender);
         failure_answered(cluster, sender);
     }
     if (in->late) return;
-    if (!is_stale(cluster, sender, &in->packet)) {
+    if (crossed && says_another_role(cluster, sender, &in->packet)) {
+        // A replica moves without a new epoch that would tell what is newer. An answer to a ping of now can't
+        // be older than what we know now.
+        speak_ping(cluster, sender, PACKET_PING);
+    } else if (!is_stale(cluster, sender, &in->packet)) {
         learn_role(cluster, sender, &in->packet);
         learn_flags(cluster, sender, &in->packet);
         learn_slots(cluster, in);

@@ -200,6 +200,7 @@ void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type typ
     cluster_message_release(message);
     // A ping that already waits for its pong keeps its time: the silence began there.
     if (peer->ping_sent == 0) peer->ping_sent = cluster->now;
+    if (peer->pings_out < UINT16_MAX) peer->pings_out++;
     peer_look_again(cluster, peer);
 }
 

@@ -64,6 +64,8 @@ static struct net {
     struct list_node flights;
     cluster_node handles[NODES_MAX][NODES_MAX]; // [a][b]: a's handle of its link to b
     bool cut[NODES_MAX][NODES_MAX];             // [a][b]: what a sends is lost on its way to b
+    bool slow_answers[NODES_MAX][NODES_MAX];    // [a][b]: what a says over b's link to it is long on its way
+    struct list_node late;                      // ... and waits here until a test lets it arrive
     unsigned connects[NODES_MAX][NODES_MAX];    // [a][b]: how often a has knocked at b's door
     unsigned paused[NODES_MAX][NODES_MAX];      // [a][b]: how often a has told b that it is paused
     struct cluster_config config;
@@ -87,7 +89,8 @@ static void fly(unsigned from, unsigned to, enum cluster_event_kind kind, cluste
     }
     struct flight *flight = mem_calloc(1, sizeof(*flight));
     *flight = (struct flight){.from = from, .to = to, .kind = kind, .handle = handle, .message = message};
-    list_append(&net.flights, &flight->node);
+    bool late = message && handle && net.slow_answers[from][to];
+    list_append(late ? &net.late : &net.flights, &flight->node);
 }
 
 // A link's name at the accepting end: who made it.
@@ -209,6 +212,17 @@ static void deliver(void) {
     assert_true(list_empty(&net.flights));
 }
 
+// What was long on its way arrives.
+static inline void let_late_arrive(void) {
+    memset(net.slow_answers, 0, sizeof(net.slow_answers));
+    while (!list_empty(&net.late)) {
+        struct list_node *first = net.late.next;
+        list_remove(first);
+        list_append(&net.flights, first);
+    }
+    deliver();
+}
+
 // Lets time pass, every node ticking as it asks to.
 static void run(uint64_t ms) {
     deliver();
@@ -306,6 +320,7 @@ static inline unsigned owner_port(unsigned index, unsigned slot) {
 static inline int set_up(void **state) {
     memset(&net, 0, sizeof(net));
     list_init(&net.flights);
+    list_init(&net.late);
     cluster_config_default(&net.config);
     net.config.node_timeout = 1000;
     net.count = 6;
@@ -324,17 +339,22 @@ static inline int set_up(void **state) {
     return 0;
 }
 
+static inline void drop_flights(struct list_node *flights) {
+    while (!list_empty(flights)) {
+        struct flight *flight = LIST_ENTRY(flights->next, struct flight, node);
+        list_remove(&flight->node);
+        if (flight->message) cluster_message_release(flight->message);
+        mem_free(flight);
+    }
+}
+
 static inline int tear_down(void **state) {
     for (unsigned i = 0; i < net.count; i++) {
         if (net.nodes[i].alive) kill_node(i);
         buffer_free(&net.nodes[i].saved);
     }
-    while (!list_empty(&net.flights)) {
-        struct flight *flight = LIST_ENTRY(net.flights.next, struct flight, node);
-        list_remove(&flight->node);
-        if (flight->message) cluster_message_release(flight->message);
-        mem_free(flight);
-    }
+    drop_flights(&net.flights);
+    drop_flights(&net.late);
     return 0;
 }
 
