@@ -24,10 +24,15 @@ void buffer_reserve(struct buffer *buffer, size_t more);
 // As buffer_reserve; false, with the buffer unchanged, when memory is out.
 bool buffer_try_reserve(struct buffer *buffer, size_t more);
 
+// The end of what is filled, with room for `more` bytes after it; the caller counts in what he fills.
+static inline char *buffer_room(struct buffer *buffer, size_t more) {
+    if (__builtin_expect(buffer->capacity - buffer->size < more, 0)) buffer_reserve(buffer, more);
+    return buffer->data + buffer->size;
+}
+
 // Room for `more` bytes at the end and counts them in; the caller fills what is returned.
 static inline char *buffer_extend(struct buffer *buffer, size_t more) {
-    if (__builtin_expect(buffer->capacity - buffer->size < more, 0)) buffer_reserve(buffer, more);
-    char *at = buffer->data + buffer->size;
+    char *at = buffer_room(buffer, more);
     buffer->size += more;
     return at;
 }

@@ -45,6 +45,11 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
                                   "75767778798081828384858687888990919293949596979899";
 
 size_t number_format_unsigned(char *text, uint64_t value) {
+    if (value >= 10 && value < 100) { // sizes of small strings, mostly
+        memcpy(text, digit_pairs + value * 2, 3);
+        text[2] = '\0';
+        return 2;
+    }
     char digits[NUMBER_TEXT_MAX];
     char *at = digits + sizeof digits;
     while (value >= 100) {

@@ -28,13 +28,13 @@ static bool is_gone(struct call *call, unsigned db, unsigned slot, struct entry 
     return true;
 }
 
-static struct entry *find_live(struct call *call, unsigned db, struct bytes key, struct place place) {
+static inline struct entry *find_live(struct call *call, unsigned db, struct bytes key, struct place place) {
     struct entry *entry = keyspace_find(call->keyspace, db, place.slot, place.hash, key);
     return entry && !is_gone(call, db, place.slot, entry) ? entry : NULL;
 }
 
 struct entry *call_read(struct call *call, struct bytes key) {
-    struct dispatch_counters *counters = dispatch_counters(call->worker);
+    struct dispatch_counters *counters = call->dispatcher->counters;
     struct entry *entry = find_live(call, call->db, key, place_of(call, key));
     if (!entry) {
         counter_add(&counters->misses, 1);

@@ -113,31 +113,11 @@ const struct command *command_lookup(const struct bytes *argv, int argc, const s
     return NULL;
 }
 
-// The letters of a name of one to eight bytes; with the size they are the name.
-static inline uint64_t letters_of(struct bytes name) {
-    const char *at = name.data;
-    if (name.size < 4)
-        return (uint64_t)(unsigned char)at[0] | (uint64_t)(unsigned char)at[name.size / 2] << 8 |
-               (uint64_t)(unsigned char)at[name.size - 1] << 16;
-    uint32_t front, back;
-    memcpy(&front, at, sizeof front);
-    memcpy(&back, at + name.size - sizeof back, sizeof back);
-    return front | (uint64_t)back << 32;
-}
-
-const struct command *command_recall(struct command_memo *memo, const struct bytes *argv, int argc) {
-    struct bytes name = argv[0];
-    if (name.size - 1 >= sizeof(uint64_t)) return command_lookup(argv, argc, NULL);
-    uint64_t letters = letters_of(name);
-    size_t place = (letters + name.size) * 0x9e3779b97f4a7c15u >> 58;
-    _Static_assert(COMMAND_MEMO_SIZE == 1 << (64 - 58), "the hash keeps as many bits as there are places");
-    if (memo->places[place].letters == letters && memo->places[place].size == name.size)
-        return memo->places[place].command;
+const struct command *command_recall(const void **note, const struct bytes *argv, int argc) {
+    if (__builtin_expect(note && *note, 1)) return *note;
     const struct command *command = command_lookup(argv, argc, NULL);
-    if (!command || command->parent || command->subcommands) return command; // depends on the second word
-    memo->places[place].letters = letters;
-    memo->places[place].size = name.size;
-    memo->places[place].command = command;
+    // What depends on the second word is not a matter of the name alone.
+    if (note && command && !command->parent && !command->subcommands) *note = command;
     return command;
 }
 

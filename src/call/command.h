@@ -169,19 +169,9 @@ void command_table_install(const struct command *const *tables, const struct com
 const struct command *command_lookup(const struct bytes *argv, int argc, const struct command **container);
 const struct command *command_lookup_name(struct bytes name); // "set", "client|kill"
 
-// Remembers what short names, in the spelling in which they came, were found to mean. All zero is an empty
-// one; each worker has its own.
-enum { COMMAND_MEMO_SIZE = 64 };
-struct command_memo {
-    struct {
-        uint64_t letters;
-        size_t size;
-        const struct command *command;
-    } places[COMMAND_MEMO_SIZE];
-};
-
-// As command_lookup without a container, at the price of a few instructions for a name that came before.
-const struct command *command_recall(struct command_memo *memo, const struct bytes *argv, int argc);
+// As command_lookup without a container. What `note` (of struct resp_command, may be NULL) holds is taken for true; what
+// a name alone tells is noted there.
+const struct command *command_recall(const void **note, const struct bytes *argv, int argc);
 
 // All of them, in the order of installation; top-level ones only have parent NULL.
 unsigned command_count(void);

@@ -37,8 +37,8 @@ struct dispatch_counters *dispatch_counters(unsigned worker) {
 
 void dispatcher_init(struct dispatcher *dispatcher, unsigned worker, struct keyspace *keyspace, struct journal *journal,
                      struct gate *gate) {
-    *dispatcher =
-        (struct dispatcher){.worker = worker, .keyspace = keyspace, .journal = journal, .gate = gate};
+    *dispatcher = (struct dispatcher){
+        .worker = worker, .keyspace = keyspace, .journal = journal, .gate = gate, .counters = &counters[worker]};
     if (!counters[worker].by_command)
         counters[worker].by_command = mem_calloc(command_count(), sizeof *counters[worker].by_command);
 }
@@ -73,7 +73,7 @@ void dispatch_end_exclusive(struct dispatcher *dispatcher) {
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared) {
     const struct resp_command *parsed = &prepared->parsed;
     prepared->key = 0;
-    prepared->command = command_recall(&dispatcher->memo, parsed->argv, parsed->argc);
+    prepared->command = command_recall(parsed->note, parsed->argv, parsed->argc);
     const struct command *command = prepared->command;
     if (!command) return;
     const struct key_spec *spec = &command->keys[0];
@@ -197,7 +197,7 @@ static const char *check_state(const struct session *session, const struct comma
 
 // An error was replied; its text stands at `at` in the output.
 static void count_error(struct dispatcher *dispatcher, const struct buffer *output, size_t at) {
-    counter_add(&counters[dispatcher->worker].errors, 1);
+    counter_add(&dispatcher->counters->errors, 1);
     if (!sinks.error || at >= output->size || output->data[at] != '-') return;
     const char *code = output->data + at + 1;
     unsigned size = 0;
@@ -231,7 +231,7 @@ static bool is_monitored(const struct call *call) {
 static inline void count_call(struct dispatcher *dispatcher, const struct call *call) {
     uint64_t now = ticks_now(), ticks = now - dispatcher->ticks;
     dispatcher->ticks = now;
-    struct dispatch_counters *mine = &counters[dispatcher->worker];
+    struct dispatch_counters *mine = dispatcher->counters;
     struct command_counter *counter = &mine->by_command[call->command->number];
     counter_add(&mine->commands, 1);
     counter->calls++;
@@ -254,11 +254,11 @@ static inline void run_quietly(struct dispatcher *dispatcher, struct call *call)
     size_t reply_at = call->session->output.size;
     call->command->run(call);
     if (call->changes) {
-        counter_add(&counters[dispatcher->worker].changes, call->changes);
+        counter_add(&dispatcher->counters->changes, call->changes);
         effects_finish(call);
     }
     if (__builtin_expect(call->reply->failed, 0)) {
-        counters[dispatcher->worker].by_command[call->command->number].failed++;
+        dispatcher->counters->by_command[call->command->number].failed++;
         count_error(dispatcher, &call->session->output, reply_at);
         call->reply->failed = false;
     }
@@ -424,7 +424,7 @@ static void reject(struct dispatcher *dispatcher, struct session *session, const
         abort_exec(dispatcher, session, reply, error_at);
     else if (session->transaction.open)
         session->transaction.failed = true;
-    if (command) counters[dispatcher->worker].by_command[command->number].rejected++;
+    if (command) dispatcher->counters->by_command[command->number].rejected++;
     count_error(dispatcher, reply->out, error_at);
 }
 
@@ -612,16 +612,16 @@ static void remove_silently(struct dispatcher *dispatcher, unsigned db, unsigned
     effects_add(dispatcher, db, 2, (struct bytes[]){name, copy});
     keyspace_vanished(dispatcher->keyspace, db, slot, key);
     keyspace_remove(dispatcher->keyspace, db, slot, hash_bytes(key.data, key.size), key);
-    counter_add(&counters[dispatcher->worker].changes, 1);
+    counter_add(&dispatcher->counters->changes, 1);
 }
 
 void dispatch_expire(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key) {
-    counter_add(&counters[dispatcher->worker].expired, 1);
+    counter_add(&dispatcher->counters->expired, 1);
     remove_silently(dispatcher, db, slot, key);
 }
 
 void dispatch_evict(struct dispatcher *dispatcher, unsigned db, unsigned slot, struct bytes key) {
-    counter_add(&counters[dispatcher->worker].evicted, 1);
+    counter_add(&dispatcher->counters->evicted, 1);
     remove_silently(dispatcher, db, slot, key);
 }
 

@@ -17,12 +17,12 @@ struct dispatcher {
     struct keyspace *keyspace;
     struct journal *journal;
     struct gate *gate;
+    struct dispatch_counters *counters; // its own
     int64_t now_ms;  // wall clock, refreshed by the worker once a turn
     int64_t mono_ms;
     uint64_t ticks;      // when the last command ended
     uint64_t slow_ticks; // a command that takes at least this long is told to sinks.slow
     unsigned plain;      // enum command_plain bits: such commands need no look at the server's state
-    struct command_memo memo;
     bool exclusive;  // this thread has closed the gate
     bool held;       // slots are locked, or the mode is exclusive: nested commands lock nothing
 

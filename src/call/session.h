@@ -50,25 +50,30 @@ struct transaction {
     size_t memory; // bytes of the queued arguments
 };
 
+// What nearly every command looks at comes first and together.
 struct session {
     uint64_t id;
     uint16_t worker;
     enum session_kind kind;
     int protocol; // 2 or 3
     unsigned db;
-
+    enum session_reply_mode reply_mode;
+    enum session_wait waiting;
     bool authenticated;
-    bool asking;        // ASKING: the next command may touch an importing slot
+    bool asking;           // ASKING: the next command may touch an importing slot
     bool cluster_readonly; // READONLY: a replica may answer for its primary's slots
     bool monitor;
     bool no_evict, no_touch;
-    bool unix_socket;
-    enum session_reply_mode reply_mode;
-
-    bool closing;         // close now
+    bool closing; // close now
     bool close_after_reply;
+    const struct command *last_command;
+    int64_t created_ms, active_ms;     // monotonic; active: its last command
+    struct session_tracking *tracking; // CLIENT TRACKING is on: see call/tracking.h; or NULL
+    struct transaction transaction;
+    void *connection;               // the worker's
+    struct buffer output;           // replies to be sent
+    struct attachments attachments; // large values among them
 
-    enum session_wait waiting;
     uint64_t wait_number;  // of the last deferred answer that is awaited
     unsigned wait_pending; // how many are: more than one only for commands that pipeline (CMD_PIPELINES)
     int64_t wait_since_ms, wait_until_ms; // monotonic; wait_until 0: for ever
@@ -77,25 +82,17 @@ struct session {
     unsigned wait_slot;
     uint64_t wait_offset, wait_count; // WAIT
 
-    struct buffer output;           // replies to be sent
-    struct attachments attachments; // large values among them
-
-    struct transaction transaction;
     struct list_node watches; // struct session_watch, see transaction.c
     bool watch_broken;        // a watched key was seen changed or expired
-    struct session_tracking *tracking; // CLIENT TRACKING is on: see call/tracking.h; or NULL
 
-    char *name, *lib_name, *lib_version; // or NULL
-    char address[128], local_address[128]; // "ip:port", or "path:0"
-    const struct command *last_command;
-    int64_t created_ms, active_ms; // monotonic; active: its last command
     uint64_t last_write_offset;    // journal offset after its last write
     size_t input_size, input_free; // of its input buffer, for CLIENT LIST
     int fd;                        // its number, for CLIENT LIST only
-
+    bool unix_socket;
     struct list_node everyone; // the registry's
-    void *connection;          // the worker's
     void *replica;             // replication's, for SESSION_REPLICA
+    char *name, *lib_name, *lib_version;   // or NULL
+    char address[128], local_address[128]; // "ip:port", or "path:0"
 };
 
 // Puts a new session into the registry and gives it an id; takes it out and frees what it holds. Thread: its worker.

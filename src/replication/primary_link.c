@@ -518,18 +518,16 @@ static bool parse_wave(unsigned *filled, bool *more) {
     *more = false;
     resp_batch_reset(&link.batch);
     while (*filled < WAVE_MAX) {
-        size_t used = 0, wanted;
-        const char *error;
         struct prepared *prepared = &link.wave[*filled];
         struct bytes input = {link.input.data + link.parsed, link.input.size - link.parsed};
-        enum resp_result result = resp_parse(&link.parser, &link.batch, input, &limits, &prepared->parsed, &used, &wanted, &error);
+        enum resp_result result = resp_parse(&link.parser, &link.batch, input, &limits, &prepared->parsed);
         if (result == RESP_MORE) return true;
         if (result == RESP_BATCH_FULL) break;
         if (result == RESP_PROTOCOL_ERROR) {
-            log_write(LOG_WARNING, "Protocol error in the PRIMARY's stream: %s", error);
+            log_write(LOG_WARNING, "Protocol error in the PRIMARY's stream: %s", link.parser.error);
             return false;
         }
-        link.parsed += used;
+        link.parsed += prepared->parsed.raw.size;
         if (prepared->parsed.argc == 0) { // a bare newline counts in the offset like everything else
             journal_append(replication.journal, replication.dispatcher->worker, -1, prepared->parsed.raw);
             continue;

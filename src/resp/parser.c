@@ -19,14 +19,36 @@ struct resp_piece {
     size_t size;
 };
 
+// The head of a command: its bytes before the first argument, "*2\r\n$3\r\nGET\r\n". A client repeats itself, so a
+// command that begins with the bytes of a former head is known without being read. A head that is not in use matches
+// nothing: no command begins with a zero byte.
+enum { HEAD_WORDS = 3, HEAD_MAX = HEAD_WORDS * sizeof(uint64_t), HEADS_BITS = 5 };
+struct resp_head {
+    uint64_t words[HEAD_WORDS], mask[HEAD_WORDS]; // the mask leaves the bytes that belong to the head
+    const void *note;
+    uint16_t arguments;
+    uint8_t size, name_at, name_size;
+};
+
+static struct resp_head *new_heads(void) {
+    size_t size = sizeof(struct resp_head) << HEADS_BITS;
+    struct resp_head *heads = mem_aligned_alloc(64, size);
+    memset(heads, 0, size);
+    for (unsigned i = 0; i < 1u << HEADS_BITS; i++)
+        heads[i].mask[0] = UINT64_MAX;
+    return heads;
+}
+
 void resp_batch_init(struct resp_batch *batch) {
     batch->capacity = BATCH_ARGUMENTS;
     batch->used = 0;
     batch->arguments = mem_alloc(batch->capacity * sizeof *batch->arguments);
+    batch->heads = new_heads();
 }
 
 void resp_batch_free(struct resp_batch *batch) {
     mem_free(batch->arguments);
+    mem_free(batch->heads);
     *batch = (struct resp_batch){0};
 }
 
@@ -78,33 +100,34 @@ static enum line_result read_length(const char **at, const char *end, int64_t *v
     return LINE_NUMBER;
 }
 
-// An unfinished line: more bytes may end it, unless it has outgrown what a line may be.
-static enum resp_result unfinished_line(struct bytes rest, const char *too_big, size_t *wanted, const char **error) {
-    if (rest.size > RESP_INLINE_MAX) {
-        *error = too_big;
-        return RESP_PROTOCOL_ERROR;
-    }
-    *wanted = 1;
+static enum resp_result refuse(struct resp_parser *parser, const char *why) {
+    parser->error = why;
+    return RESP_PROTOCOL_ERROR;
+}
+
+static enum resp_result ask_for(struct resp_parser *parser, size_t wanted) {
+    parser->wanted = wanted;
     return RESP_MORE;
 }
 
-static enum resp_result parse_inline(struct resp_parser *parser, struct bytes input, struct resp_command *command,
-                                     size_t *used, size_t *wanted, const char **error) {
+// An unfinished line: more bytes may end it, unless it has outgrown what a line may be.
+static enum resp_result unfinished_line(struct resp_parser *parser, struct bytes rest, const char *too_big) {
+    return rest.size > RESP_INLINE_MAX ? refuse(parser, too_big) : ask_for(parser, 1);
+}
+
+static enum resp_result parse_inline(struct resp_parser *parser, struct bytes input, struct resp_command *command) {
     const char *newline = input.size ? memchr(input.data, '\n', input.size) : NULL;
-    if (!newline) return unfinished_line(input, "too big inline request", wanted, error);
-    size_t size = (size_t)(newline - input.data);
-    *used = size + 1;
+    if (!newline) return unfinished_line(parser, input, "too big inline request");
+    size_t size = (size_t)(newline - input.data), used = size + 1;
     if (size && input.data[size - 1] == '\r') size--;
     free_words(parser);
     parser->words = mem_calloc(1, sizeof *parser->words);
-    if (!words_split(bytes_of(input.data, size), parser->words)) {
-        *error = "unbalanced quotes in request";
-        return RESP_PROTOCOL_ERROR;
-    }
+    if (!words_split(bytes_of(input.data, size), parser->words))
+        return refuse(parser, "unbalanced quotes in request");
     *command = (struct resp_command){.argv = parser->words->items,
                                      .argc = (int)parser->words->count,
                                      .is_inline = true,
-                                     .raw = bytes_of(input.data, *used)};
+                                     .raw = bytes_of(input.data, used)};
     return RESP_COMMAND;
 }
 
@@ -153,53 +176,38 @@ void resp_parser_restart(struct resp_parser *parser) {
 
 // Reads the "*<count>" line. A count of 0 or less is an empty command.
 static enum resp_result read_count(struct resp_parser *parser, struct bytes input, const struct resp_limits *limits,
-                                   const char **at, size_t *wanted, const char **error) {
+                                   const char **at) {
     int64_t count = 0;
     *at = input.data + 1;
     enum line_result line = read_length(at, input.data + input.size, &count);
-    if (line == LINE_MORE) return unfinished_line(input, "too big mbulk count string", wanted, error);
-    if (line == LINE_BAD || count > INT_MAX || count > (int64_t)limits->arguments_max) {
-        *error = "invalid multibulk length";
-        return RESP_PROTOCOL_ERROR;
-    }
-    if (limits->unauthenticated && count > RESP_UNAUTHENTICATED_ARGUMENTS) {
-        *error = "unauthenticated multibulk length";
-        return RESP_PROTOCOL_ERROR;
-    }
+    if (line == LINE_MORE) return unfinished_line(parser, input, "too big mbulk count string");
+    if (line == LINE_BAD || count > INT_MAX || count > (int64_t)limits->arguments_max)
+        return refuse(parser, "invalid multibulk length");
+    if (limits->unauthenticated && count > RESP_UNAUTHENTICATED_ARGUMENTS)
+        return refuse(parser, "unauthenticated multibulk length");
     parser->arguments = count > 0 ? (uint32_t)count : 0;
     return RESP_COMMAND;
 }
 
 // Reads one "$<size>\r\n<bytes>\r\n" at *at.
-static enum resp_result read_bulk(const char **at, const char *end, const struct resp_limits *limits,
-                                  struct bytes *argument, size_t *wanted, const char **error) {
+static enum resp_result read_bulk(struct resp_parser *parser, const char **at, const char *end,
+                                  const struct resp_limits *limits, struct bytes *argument) {
     static _Thread_local char expected[] = "expected '$', got ' '";
     const char *p = *at;
-    if (p == end) {
-        *wanted = 1;
-        return RESP_MORE;
-    }
+    if (p == end) return ask_for(parser, 1);
     if (*p != '$') {
         expected[sizeof expected - 3] = *p;
-        *error = expected;
-        return RESP_PROTOCOL_ERROR;
+        return refuse(parser, expected);
     }
     int64_t size = 0;
     p++;
     enum line_result line = read_length(&p, end, &size);
-    if (line == LINE_MORE) return unfinished_line(bytes_of(*at, (size_t)(end - *at)), "too big bulk count string", wanted, error);
-    if (line == LINE_BAD || size < 0 || (uint64_t)size > limits->bulk_max) {
-        *error = "invalid bulk length";
-        return RESP_PROTOCOL_ERROR;
-    }
-    if (limits->unauthenticated && size > RESP_UNAUTHENTICATED_BULK) {
-        *error = "unauthenticated bulk length";
-        return RESP_PROTOCOL_ERROR;
-    }
-    if ((uint64_t)(end - p) < (uint64_t)size + 2) {
-        *wanted = (size_t)size + 2 - (size_t)(end - p);
-        return RESP_MORE;
-    }
+    if (line == LINE_MORE)
+        return unfinished_line(parser, bytes_of(*at, (size_t)(end - *at)), "too big bulk count string");
+    if (line == LINE_BAD || size < 0 || (uint64_t)size > limits->bulk_max) return refuse(parser, "invalid bulk length");
+    if (limits->unauthenticated && size > RESP_UNAUTHENTICATED_BULK)
+        return refuse(parser, "unauthenticated bulk length");
+    if ((uint64_t)(end - p) < (uint64_t)size + 2) return ask_for(parser, (size_t)size + 2 - (size_t)(end - p));
     *argument = bytes_of(p, (size_t)size);
     *at = p + size + 2;
     return RESP_COMMAND;
@@ -227,44 +235,113 @@ static inline int short_length(const char **at) {
     return (int)(first * 100 + second * 10 + third);
 }
 
+// Reads "$<size>\r\n<bytes>\r\n" of up to three digits at *at and moves *at past it. False: it is something else.
+static inline bool short_argument(const char **at, const char *end, struct bytes *argument) {
+    const char *p = *at;
+    if (end - p <= SHORT_LINE_MAX || *p != '$') return false;
+    p++;
+    int size = short_length(&p);
+    if (size < 0 || end - p < size + 2) return false;
+    *argument = bytes_of(p, (size_t)size);
+    *at = p + size + 2;
+    return true;
+}
+
+// The first HEAD_MAX bytes of the input; what it lacks is zero.
+static inline void load_words(struct bytes input, uint64_t words[HEAD_WORDS]) {
+    if (__builtin_expect(input.size >= HEAD_MAX, 1)) {
+        memcpy(words, input.data, HEAD_MAX);
+        return;
+    }
+    memset(words, 0, HEAD_MAX);
+    memcpy(words, input.data, input.size);
+}
+
+// Commands of the everyday kind differ in their number of arguments, and in the name, which begins at the ninth byte.
+static inline struct resp_head *head_place(struct resp_batch *batch, const uint64_t words[HEAD_WORDS]) {
+    uint64_t mixed = (words[1] << 16 ^ words[0]) * 0x9e3779b97f4a7c15u;
+    return &batch->heads[mixed >> (64 - HEADS_BITS)];
+}
+
+static inline bool head_matches(const struct resp_head *head, const uint64_t words[HEAD_WORDS]) {
+    uint64_t differences = 0;
+    for (int i = 0; i < HEAD_WORDS; i++)
+        differences |= (words[i] ^ head->words[i]) & head->mask[i];
+    return differences == 0;
+}
+
+// Remembers the head of a command that was read.
+static void remember_head(struct resp_head *head, const uint64_t words[HEAD_WORDS], const char *start,
+                          struct bytes name, int arguments) {
+    size_t name_at = (size_t)(name.data - start), size = name_at + name.size + 2;
+    *head = (struct resp_head){.arguments = (uint16_t)arguments,
+                               .size = (uint8_t)size,
+                               .name_at = (uint8_t)name_at,
+                               .name_size = (uint8_t)name.size};
+    memset(head->mask, 0xff, size);
+    for (int i = 0; i < HEAD_WORDS; i++)
+        head->words[i] = words[i] & head->mask[i];
+}
+
+// Reads what a head says the long way, and remembers it if it is a head's size. The number of arguments, or -1.
+static int read_head(struct resp_batch *batch, struct bytes input, const uint64_t words[HEAD_WORDS], const char **at,
+                     struct bytes *name, const void ***note) {
+    const char *end = input.data + input.size;
+    if (input.size <= SHORT_LINE_MAX) return -1;
+    *at = input.data + 1;
+    int count = short_length(at);
+    if (count <= 0 || !short_argument(at, end, name)) return -1;
+    if (*at - input.data > HEAD_MAX) return count;
+    struct resp_head *head = head_place(batch, words);
+    remember_head(head, words, input.data, *name, count);
+    *note = &head->note;
+    return count;
+}
+
 // The everyday case: a whole command of short arguments. False: whatever it is, the long way judges it.
-static bool parse_short(struct resp_batch *batch, struct bytes input, struct resp_command *command,
-                        size_t *used) {
-    const char *at = input.data + 1, *end = input.data + input.size;
-    if (input.size <= SHORT_LINE_MAX) return false;
-    int count = short_length(&at);
+static inline bool parse_short(struct resp_batch *batch, struct bytes input, struct resp_command *command) {
+    uint64_t words[HEAD_WORDS];
+    load_words(input, words);
+    struct resp_head *head = head_place(batch, words);
+    const char *at, *end = input.data + input.size;
+    const void **note = NULL;
+    struct bytes name;
+    int count;
+    if (__builtin_expect(head_matches(head, words), 1)) {
+        name = bytes_of(input.data + head->name_at, head->name_size);
+        at = input.data + head->size;
+        count = head->arguments;
+        note = &head->note;
+    } else {
+        count = read_head(batch, input, words, &at, &name, &note);
+    }
     if (count <= 0 || batch->capacity - batch->used < (size_t)count) return false;
     struct bytes *arguments = batch->arguments + batch->used;
-    for (int i = 0; i < count; i++) {
-        if (end - at <= SHORT_LINE_MAX || *at != '$') return false;
-        at++;
-        int size = short_length(&at);
-        if (size < 0 || end - at < size + 2) return false;
-        arguments[i] = bytes_of(at, (size_t)size);
-        at += size + 2;
-    }
+    arguments[0] = name;
+    for (int i = 1; i < count; i++)
+        if (!short_argument(&at, end, &arguments[i])) return false;
     batch->used += (size_t)count;
-    *used = (size_t)(at - input.data);
-    *command = (struct resp_command){.argv = arguments, .argc = count, .raw = bytes_of(input.data, *used)};
+    command->argv = arguments;
+    command->argc = count;
+    command->is_inline = false;
+    command->raw = bytes_of(input.data, (size_t)(at - input.data));
+    command->note = note;
     return true;
 }
 
 enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
-                            const struct resp_limits *limits, struct resp_command *command, size_t *used,
-                            size_t *wanted, const char **error) {
-    if (input.size == 0) {
-        *wanted = 1;
-        return RESP_MORE;
-    }
+                            const struct resp_limits *limits, struct resp_command *command) {
+    if (input.size == 0) return ask_for(parser, 1);
+    parser->wanted = 0;
     if (parser->arguments == 0) {
-        if (input.data[0] != '*') return parse_inline(parser, input, command, used, wanted, error);
+        if (input.data[0] != '*') return parse_inline(parser, input, command);
         bool within = !limits->unauthenticated && limits->bulk_max >= SHORT_LENGTH_MAX &&
                       limits->arguments_max >= SHORT_LENGTH_MAX;
-        if (within && parse_short(batch, input, command, used)) return RESP_COMMAND;
+        if (within && parse_short(batch, input, command)) return RESP_COMMAND;
     }
     const char *at = input.data + parser->position, *end = input.data + input.size;
     if (parser->arguments == 0) {
-        enum resp_result result = read_count(parser, input, limits, &at, wanted, error);
+        enum resp_result result = read_count(parser, input, limits, &at);
         if (result != RESP_COMMAND) return result;
     }
     if (!batch_admits(batch, parser->arguments)) {
@@ -273,7 +350,7 @@ enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch
     }
     uint32_t count = parser->arguments, parsed = parser->parsed;
     for (; parsed < count; parsed++) {
-        enum resp_result result = read_bulk(&at, end, limits, argument_place(batch, parsed), wanted, error);
+        enum resp_result result = read_bulk(parser, &at, end, limits, argument_place(batch, parsed));
         if (result == RESP_COMMAND) continue;
         if (result == RESP_MORE)
             save_progress(parser, input.data, batch->arguments + batch->used, parsed, (size_t)(at - input.data));
@@ -283,8 +360,8 @@ enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch
     for (uint32_t i = 0; i < parser->parsed; i++)
         arguments[i] = bytes_of(input.data + parser->saved[i].offset, parser->saved[i].size);
     batch->used += count;
-    *used = (size_t)(at - input.data);
-    *command = (struct resp_command){.argv = arguments, .argc = (int)count, .raw = bytes_of(input.data, *used)};
+    *command = (struct resp_command){
+        .argv = arguments, .argc = (int)count, .raw = bytes_of(input.data, (size_t)(at - input.data))};
     resp_parser_restart(parser);
     return RESP_COMMAND;
 }

@@ -38,6 +38,9 @@ struct resp_command {
     int argc; // 0: an empty line, nothing to do
     bool is_inline;
     struct bytes raw;
+    // A place for what the caller has found out about the name, or NULL: the next command whose name is spelt with the
+    // same bytes mostly finds it there, and at worst NULL. Valid until the next command is parsed.
+    const void **note;
 };
 
 // Room for the arguments of the commands that are parsed before any of them is executed. One a worker.
@@ -45,6 +48,7 @@ struct resp_batch {
     struct bytes *arguments;
     size_t used;
     size_t capacity;
+    struct resp_head *heads; // how recent commands began
 };
 
 void resp_batch_init(struct resp_batch *batch);
@@ -58,6 +62,8 @@ struct resp_parser {
     uint32_t arguments;    // how many the command has; 0: its first line has not been read
     uint32_t parsed;       // how many of them are saved
     size_t position;       // where to go on, from the start of the command
+    size_t wanted;         // after RESP_MORE: a hint of how many bytes are still missing, at least 1; else 0
+    const char *error;     // after RESP_PROTOCOL_ERROR: the text that follows "Protocol error: "
     struct resp_piece *saved;
     size_t saved_capacity;
     struct words *words;   // an inline command's arguments
@@ -70,11 +76,9 @@ void resp_parser_restart(struct resp_parser *parser);
 
 // Tries to take one command from the front of `input`.
 // RESP_COMMAND: *command is valid until the batch is reset (an inline one: until the next call with this parser, so
-// execute it at once), and *used bytes are done with.
-// RESP_MORE: *wanted is a hint of how many bytes are still missing (at least 1).
-// RESP_PROTOCOL_ERROR: *error is the text that follows "Protocol error: ".
+// execute it at once), and the command->raw.size bytes are done with.
+// RESP_MORE, RESP_PROTOCOL_ERROR: parser->wanted, parser->error tell more.
 enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
-                            const struct resp_limits *limits, struct resp_command *command, size_t *used,
-                            size_t *wanted, const char **error);
+                            const struct resp_limits *limits, struct resp_command *command);
 
 #endif

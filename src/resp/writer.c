@@ -6,20 +6,20 @@
 
 enum { HEADER_MAX = 1 + NUMBER_TEXT_MAX + 2 };
 
+// Writes "<kind><value>\r\n" at `at`, which has HEADER_MAX bytes of room, and returns its end.
+static inline char *write_header(char *at, char kind, uint64_t value) {
+    *at++ = kind;
+    if (value < 10)
+        *at++ = (char)('0' + value);
+    else
+        at += number_format_unsigned(at, value);
+    memcpy(at, "\r\n", 2);
+    return at + 2;
+}
+
 static inline void append_header(struct buffer *out, char kind, uint64_t value) {
-    buffer_reserve(out, HEADER_MAX);
-    char *at = out->data + out->size;
-    *at = kind;
-    size_t size;
-    if (value < 10) {
-        at[1] = (char)('0' + value);
-        size = 1;
-    } else {
-        size = number_format_unsigned(at + 1, value);
-    }
-    at[1 + size] = '\r';
-    at[2 + size] = '\n';
-    out->size += size + 3;
+    char *at = buffer_room(out, HEADER_MAX);
+    out->size = (size_t)(write_header(at, kind, value) - out->data);
 }
 
 static void append_line(struct buffer *out, char kind, const char *text, size_t size) {
@@ -72,13 +72,11 @@ void reply_integer(struct reply *reply, int64_t value) {
 
 void reply_bulk(struct reply *reply, struct bytes bytes) {
     struct buffer *out = reply->out;
-    buffer_reserve(out, bytes.size + HEADER_MAX + 2);
-    append_header(out, '$', bytes.size);
-    char *at = out->data + out->size;
+    char *at = write_header(buffer_room(out, HEADER_MAX + bytes.size + 2), '$', bytes.size);
     if (bytes.size) memcpy(at, bytes.data, bytes.size);
-    at[bytes.size] = '\r';
-    at[bytes.size + 1] = '\n';
-    out->size += bytes.size + 2;
+    at += bytes.size;
+    memcpy(at, "\r\n", 2);
+    out->size = (size_t)(at + 2 - out->data);
 }
 
 void reply_bulk_begin(struct reply *reply, size_t size) {

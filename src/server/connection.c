@@ -15,7 +15,7 @@ enum {
 
 static bool make_room(struct connection *connection) {
     struct buffer *input = &connection->input;
-    size_t room = connection->wanted > READ_ROOM ? connection->wanted : READ_ROOM;
+    size_t room = connection->parser.wanted > READ_ROOM ? connection->parser.wanted : READ_ROOM;
     if (room > WANTED_MAX) room = WANTED_MAX;
     if (input->capacity - input->size >= room) return true;
     // A large bulk's announced size is taken exactly (it would double otherwise), if the memory is there.

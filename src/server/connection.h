@@ -14,26 +14,24 @@
 
 struct connection {
     struct source source;
-    struct session session;
     struct worker *worker;
     struct buffer input;
     size_t parsed;   // bytes of input that are parsed
     size_t executed; // bytes of input whose commands were executed; parsed >= executed
-    size_t wanted;   // bytes that the command at the end of input still lacks, as the parser guesses
     struct resp_parser parser;
     const char *protocol_error; // told when everything before it is executed
     size_t sent;                // bytes of session.output that are sent; what is attached before them, too
     bool readable;   // the socket may hold more
     bool blocked;    // the socket took no more: wait for it to become writable
-    bool in_wave;    // has commands in the wave that is being filled
     bool held_back;  // a command of it was parked: the rest of its wave must wait
-    int64_t soft_limit_since_ms; // the output has been over its soft limit since, 0: it is not
-    struct list_node all;    // of the worker
     struct list_node ready;  // has input to be parsed
     struct list_node dirty;  // has output to be sent
     struct list_node hungry; // must be read again without waiting for an edge
     struct list_node parked; // session.waiting is not WAIT_NOTHING
+    struct session session;
+    struct list_node all; // of the worker
     struct connection *next_by_id;
+    int64_t soft_limit_since_ms; // the output has been over its soft limit since, 0: it is not
 };
 
 enum read_result { READ_SOME, READ_NOTHING, READ_CLOSED, READ_OVER_LIMIT };

@@ -285,14 +285,12 @@ static bool parse_some(struct worker *worker, struct connection *connection, uns
         struct wave_item *item = &worker->wave[*filled];
         struct bytes input = bytes_of(connection->input.data + connection->parsed,
                                       connection->input.size - connection->parsed);
-        size_t used = 0;
-        enum resp_result result = resp_parse(&connection->parser, &worker->batch, input, &limits,
-                                             &item->prepared.parsed, &used, &connection->wanted,
-                                             &connection->protocol_error);
+        enum resp_result result =
+            resp_parse(&connection->parser, &worker->batch, input, &limits, &item->prepared.parsed);
         if (result == RESP_BATCH_FULL) return true;
+        if (result == RESP_PROTOCOL_ERROR) connection->protocol_error = connection->parser.error;
         if (result != RESP_COMMAND) return false;
-        connection->wanted = 0;
-        connection->parsed += used;
+        connection->parsed += item->prepared.parsed.raw.size;
         if (item->prepared.parsed.argc == 0) {
             if (taken == 0) connection->executed = connection->parsed;
             continue;

@@ -52,27 +52,25 @@ static void execute(struct client *client, const struct resp_limits *limits, str
 static bool drain(struct client *client, struct buffer *input, const struct resp_limits *limits,
                   struct buffer *record) {
     enum resp_result result;
-    const char *error = NULL;
     client->at = 0;
     do {
         struct bytes rest = bytes_of(input->data + client->at, input->size - client->at);
-        size_t used = 0, wanted = 0;
         struct resp_command *command = &client->commands[client->count];
-        result = resp_parse(&client->parser, &client->batch, rest, limits, command, &used, &wanted, &error);
+        result = resp_parse(&client->parser, &client->batch, rest, limits, command);
         if (result == RESP_COMMAND) {
-            require(used >= 1 && used <= rest.size);
-            require(command->raw.data == rest.data && command->raw.size == used);
-            client->at += used;
+            require(command->raw.size >= 1 && command->raw.size <= rest.size);
+            require(command->raw.data == rest.data);
+            client->at += command->raw.size;
             client->count++;
         }
-        if (result == RESP_MORE) require(wanted >= 1);
+        if (result == RESP_MORE) require(client->parser.wanted >= 1);
         if (result == RESP_BATCH_FULL) require(client->count > 0);
         bool at_once = result == RESP_COMMAND && command->is_inline;
         if (result != RESP_COMMAND || at_once || client->count == COMMANDS_MAX)
             execute(client, limits, record);
     } while (result == RESP_COMMAND || result == RESP_BATCH_FULL);
     buffer_drop_front(input, client->at);
-    if (result == RESP_PROTOCOL_ERROR) buffer_append_string(record, error);
+    if (result == RESP_PROTOCOL_ERROR) buffer_append_string(record, client->parser.error);
     return result != RESP_PROTOCOL_ERROR;
 }
 

@@ -150,29 +150,29 @@ static void flags_imply_categories(void **state) {
     assert_true(first == 1 && last == -1 && step == 2);
 }
 
-static const struct command *recall(struct command_memo *memo, const char *line) {
-    struct words words = WORDS_EMPTY;
-    words_split(bytes_from_string(line), &words);
-    const struct command *command = command_recall(memo, words.items, (int)words.count);
-    words_free(&words);
-    return command;
-}
-
 static void what_is_recalled_is_what_is_looked_up(void **state) {
-    struct command_memo memo = {0};
     static const char *const lines[] = {"get k",        "GET k",  "gEt k",    "mset k v", "publish c m",
                                         "rename a b",   "g",      "ge",       "gett",     "config get x",
                                         "config set x", "config", "nonsense", "found k"};
-    for (int round = 0; round < 3; round++)
-        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-            struct words words = WORDS_EMPTY;
-            words_split(bytes_from_string(lines[i]), &words);
-            assert_ptr_equal(recall(&memo, lines[i]), command_lookup(words.items, (int)words.count, NULL));
-            words_free(&words);
-        }
-    struct bytes with_nul = bytes_of("get", 4), empty = bytes_of("", 0);
-    assert_null(command_recall(&memo, &with_nul, 1));
-    assert_null(command_recall(&memo, &empty, 1));
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct words words = WORDS_EMPTY;
+        words_split(bytes_from_string(lines[i]), &words);
+        const struct command *expected = command_lookup(words.items, (int)words.count, NULL);
+        const void *note = NULL;
+        for (int round = 0; round < 3; round++)
+            assert_ptr_equal(command_recall(&note, words.items, (int)words.count), expected);
+        assert_ptr_equal(command_recall(NULL, words.items, (int)words.count), expected);
+        words_free(&words);
+    }
+}
+
+static void what_depends_on_the_second_word_is_not_noted(void **state) {
+    const void *note = NULL;
+    struct bytes get[] = {BYTES("config"), BYTES("get"), BYTES("x")};
+    struct bytes set[] = {BYTES("config"), BYTES("set"), BYTES("x")};
+    assert_string_equal(command_recall(&note, get, 3)->full_name, "config|get");
+    assert_string_equal(command_recall(&note, set, 3)->full_name, "config|set");
+    assert_null(note);
 }
 
 static void a_command_of_one_key_at_a_fixed_place_is_plain(void **state) {
@@ -188,6 +188,7 @@ int main(void) {
         cmocka_unit_test(names_are_found_in_any_case),
         cmocka_unit_test(containers_lead_to_their_subcommands),
         cmocka_unit_test(what_is_recalled_is_what_is_looked_up),
+        cmocka_unit_test(what_depends_on_the_second_word_is_not_noted),
         cmocka_unit_test(a_command_of_one_key_at_a_fixed_place_is_plain),
         cmocka_unit_test(arity_is_exact_or_at_least),
         cmocka_unit_test(keys_stand_where_their_specification_says),

@@ -44,21 +44,19 @@ static void parse_in_pieces(struct bytes input, size_t first, size_t second, str
         size_t size = ends[piece] - done;
         char *copy = mem_alloc(size + 1);
         memcpy(copy, input.data + done, size);
-        size_t at = 0, used, wanted;
-        const char *error;
+        size_t at = 0;
         struct resp_command command;
         for (;;) {
             resp_batch_reset(&batch);
             enum resp_result result =
-                resp_parse(&parser, &batch, bytes_of(copy + at, size - at), &no_limits, &command, &used, &wanted, &error);
+                resp_parse(&parser, &batch, bytes_of(copy + at, size - at), &no_limits, &command);
             if (result == RESP_MORE) break;
             assert_int_equal(result, RESP_COMMAND);
             assert_ptr_equal(command.raw.data, copy + at);
-            assert_int_equal(command.raw.size, used);
             describe(&command, out);
-            at += used;
+            at += command.raw.size;
         }
-        assert_true(wanted >= 1);
+        assert_true(parser.wanted >= 1);
         done += at;
         mem_free(copy);
     }
@@ -82,29 +80,23 @@ static void every_cut_gives_the_same_commands(void **state) {
         }
 }
 
-static enum resp_result parse(struct resp_parser *parser, struct bytes input, const struct resp_limits *limits,
-                              const char **error, size_t *wanted) {
+static enum resp_result parse(struct resp_parser *parser, struct bytes input, const struct resp_limits *limits) {
     struct resp_command command;
-    size_t used;
     resp_batch_reset(&batch);
-    return resp_parse(parser, &batch, input, limits, &command, &used, wanted, error);
+    return resp_parse(parser, &batch, input, limits, &command);
 }
 
 static void expect_error(struct bytes input, const struct resp_limits *limits, const char *text) {
     struct resp_parser parser = {0};
-    const char *error = "";
-    size_t wanted;
-    assert_int_equal(parse(&parser, input, limits, &error, &wanted), RESP_PROTOCOL_ERROR);
-    assert_string_equal(error, text);
+    assert_int_equal(parse(&parser, input, limits), RESP_PROTOCOL_ERROR);
+    assert_string_equal(parser.error, text);
     resp_parser_free(&parser);
 }
 
-static void expect_more(struct bytes input, const struct resp_limits *limits, size_t expected_wanted) {
+static void expect_more(struct bytes input, const struct resp_limits *limits, size_t wanted) {
     struct resp_parser parser = {0};
-    const char *error = "";
-    size_t wanted = 0;
-    assert_int_equal(parse(&parser, input, limits, &error, &wanted), RESP_MORE);
-    assert_int_equal(wanted, expected_wanted);
+    assert_int_equal(parse(&parser, input, limits), RESP_MORE);
+    assert_int_equal(parser.wanted, wanted);
     resp_parser_free(&parser);
 }
 
@@ -135,13 +127,11 @@ static void arguments_of_every_size_and_number_come_whole(void **state) {
             buffer_appendf(&text, "$%d\r\n%.*s\r\n", size, size, filling);
         struct resp_parser parser = {0};
         struct resp_command command;
-        size_t used, wanted;
-        const char *error;
         resp_batch_reset(&batch);
         assert_int_equal(
-            resp_parse(&parser, &batch, buffer_bytes(&text), &no_limits, &command, &used, &wanted, &error),
+            resp_parse(&parser, &batch, buffer_bytes(&text), &no_limits, &command),
             RESP_COMMAND);
-        assert_int_equal(used, text.size);
+        assert_int_equal(command.raw.size, text.size);
         assert_int_equal(command.argc, count);
         for (int i = 0; i < count; i++) {
             assert_int_equal(command.argv[i].size, size);
@@ -192,18 +182,16 @@ static void a_huge_command_widens_the_batch_for_itself(void **state) {
         buffer_appendf(&input, "$%d\r\n%06d\r\n", 6, i);
     struct resp_parser parser = {0};
     struct resp_command command;
-    size_t used = 0, wanted;
-    const char *error;
     enum resp_result result = RESP_MORE;
     // It comes in a hundred pieces; the batch serves others in between.
     for (size_t piece = 1; piece <= 100; piece++) {
         resp_batch_reset(&batch);
         struct bytes so_far = bytes_of(input.data, input.size * piece / 100);
-        result = resp_parse(&parser, &batch, so_far, &no_limits, &command, &used, &wanted, &error);
+        result = resp_parse(&parser, &batch, so_far, &no_limits, &command);
         assert_int_equal(result, piece < 100 ? RESP_MORE : RESP_COMMAND);
     }
     assert_int_equal(command.argc, ARGUMENTS);
-    assert_int_equal(used, input.size);
+    assert_int_equal(command.raw.size, input.size);
     for (int i = 0; i < ARGUMENTS; i += 777) {
         char text[16];
         snprintf(text, sizeof text, "%06d", i);
@@ -225,12 +213,11 @@ static void a_full_batch_is_told_and_nothing_is_lost(void **state) {
     }
     struct resp_parser parser = {0};
     struct resp_command commands[COMMANDS];
-    size_t at = 0, used, wanted;
-    const char *error;
+    size_t at = 0;
     int got = 0, full = 0, first = 0;
     while (got < COMMANDS) {
         struct bytes rest = bytes_of(input.data + at, input.size - at);
-        enum resp_result result = resp_parse(&parser, &batch, rest, &no_limits, &commands[got], &used, &wanted, &error);
+        enum resp_result result = resp_parse(&parser, &batch, rest, &no_limits, &commands[got]);
         if (result == RESP_BATCH_FULL) {
             // What is in it is still whole.
             for (int i = first; i < got; i++)
@@ -242,8 +229,7 @@ static void a_full_batch_is_told_and_nothing_is_lost(void **state) {
             continue;
         }
         assert_int_equal(result, RESP_COMMAND);
-        at += used;
-        got++;
+        at += commands[got++].raw.size;
     }
     assert_int_equal(at, input.size);
     assert_true(full >= 2);
@@ -253,22 +239,53 @@ static void a_full_batch_is_told_and_nothing_is_lost(void **state) {
 
 static void a_restart_begins_with_the_first_byte(void **state) {
     struct resp_parser parser = {0};
-    const char *error;
-    size_t wanted, used;
-    assert_int_equal(parse(&parser, BYTES("*2\r\n$3\r\nGET\r\n$1"), &no_limits, &error, &wanted), RESP_MORE);
+    assert_int_equal(parse(&parser, BYTES("*2\r\n$3\r\nGET\r\n$1"), &no_limits), RESP_MORE);
     resp_parser_restart(&parser);
     struct resp_command command;
     resp_batch_reset(&batch);
-    assert_int_equal(resp_parse(&parser, &batch, BYTES("\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), &no_limits, &command, &used,
-                                &wanted, &error),
+    assert_int_equal(resp_parse(&parser, &batch, BYTES("\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), &no_limits, &command),
                      RESP_COMMAND);
     assert_int_equal(command.argc, 0);
-    assert_int_equal(used, 2);
+    assert_int_equal(command.raw.size, 2);
     resp_parser_free(&parser);
+}
+
+// Names of every length, with one to five arguments, over and over: what was noted of one is never read as another's.
+static void a_note_belongs_to_one_name(void **state) {
+    enum { NAMES = 40, ROUNDS = 3 };
+    static char names[NAMES][NAMES + 1];
+    int found = 0;
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < NAMES * 5; i++) {
+            char *name = names[i / 5];
+            int arguments = i % 5 + 1;
+            memset(name, 'a' + i / 5 % 26, (size_t)i / 5);
+            struct buffer text = BUFFER_EMPTY;
+            buffer_appendf(&text, "*%d\r\n$%d\r\n%s\r\n", arguments, i / 5, name);
+            for (int j = 1; j < arguments; j++)
+                buffer_appendf(&text, "$1\r\n%d\r\n", j);
+            for (int again = 0; again < 2; again++) {
+                struct resp_parser parser = {0};
+                struct resp_command command;
+                resp_batch_reset(&batch);
+                assert_int_equal(resp_parse(&parser, &batch, buffer_bytes(&text), &no_limits, &command), RESP_COMMAND);
+                assert_int_equal(command.argc, arguments);
+                assert_true(bytes_equal(command.argv[0], bytes_from_string(name)));
+                for (int j = 1; j < arguments; j++)
+                    assert_int_equal(command.argv[j].data[0], '0' + j);
+                if (command.note && *command.note) assert_ptr_equal(*command.note, name);
+                found += command.note && *command.note;
+                if (command.note) *command.note = name;
+                resp_parser_free(&parser);
+            }
+            buffer_free(&text);
+        }
+    assert_true(found >= NAMES); // at least each short name that came twice in a row
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_note_belongs_to_one_name, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(every_cut_gives_the_same_commands, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(arguments_of_every_size_and_number_come_whole, open_batch,
                                         close_batch),
