@@ -423,7 +423,7 @@ def test_fix_of_coverage_asks(twins):
 
 
 def test_fix_with_an_unreachable_primary(twins):
-    pair = twins(fix=True)
+    pair = twins(fix=True, cluster_node_timeout=int(1000 * SLOWNESS))
     pair.each(lambda cluster: cluster.nodes[2].kill())
     for cluster in pair.clusters:
         wait_until(lambda: any("fail" in entry["flags"] for entry in cluster.view(cluster.nodes[0])), 30, "the death to be noticed")
