@@ -195,6 +195,7 @@ static void connect_arrives(struct event *event) {
     connection->retries[0] = 0;
     bool running = network->hosts[to].running;
     if (running) connection->end[1] = END_OPEN; // the process hears of it with the first message
+    connection->accepted = ++network->accepted;
     connection->due[1] = network->world->now + hop(network, to, from);
     plan(connection, connection->due[1], answer_arrives, NULL, 1);
 }

@@ -41,6 +41,7 @@ struct connection {
     uint64_t due[2];    // when the last message of the direction that starts at this side arrives
     struct waiting *first[2], *last[2]; // messages that a blocked path holds up, in order
     uint32_t link[2];
+    uint32_t accepted; // its number in the order in which connections are accepted
     uint64_t began;
     struct list_node of_node[2]; // in the host's list
 };
@@ -73,7 +74,8 @@ struct network {
     struct host *hosts;
     uint8_t *blocks; // [from * count + to]: how many faults block this way
     uint64_t connections;
-    bool closing; // the run is over: what is under way goes nowhere
+    uint32_t accepted; // how many were
+    bool closing;      // the run is over: what is under way goes nowhere
 };
 
 void network_init(struct network *network, struct world *world, uint32_t count,

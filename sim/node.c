@@ -367,7 +367,7 @@ static void on_arrived(void *context, uint32_t index, struct connection *connect
     if (sim->deaf == index + 1 || !node->core) return;
     if (!connection->link[side]) {
         if (side == 0) return; // we let go of it
-        connection->link[1] = (uint32_t)++sim->serials;
+        connection->link[1] = connection->accepted;
         links_add(&node->inbound, connection->link[1], connection->link[1], connection);
     }
     struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};

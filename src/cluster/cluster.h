@@ -25,9 +25,10 @@
 // 4. Links. CONNECT asks for the one outgoing link of a node; the driver answers with LINK_UP or with one of
 //    LINK_DOWN and LINK_REFUSED. After LINK_UP come PACKETs, then at most one LINK_DOWN. After DISCONNECT no
 //    event of that link may be delivered any more (bytes and held sends are dropped). A new CONNECT of the
-//    same node may follow at once. Links accepted from others are inbound: the driver numbers them (never 0,
-//    not reused soon). They need no LINK_UP; LINK_DOWN is reported when they close. A DISCONNECT for them
-//    closes them. A send to a link that is down is dropped silently.
+//    same node may follow at once. Links accepted from others are inbound: the driver numbers them in the
+//    order in which it accepts them (never 0, not reused soon; after the last number the first follows). They
+//    need no LINK_UP; LINK_DOWN is reported when they close. A DISCONNECT for them closes them. A send to a
+//    link that is down is dropped silently.
 //
 // 5. TICK when cluster_deadline() has come; earlier or later ticks are harmless.
 //
@@ -114,7 +115,8 @@ struct cluster_event {
             bool writes_paused;     // a primary: PAUSE_WRITES is in force and `offset` counts the last write
             bool ever_synchronised; // a replica: its data came from its present primary at some time
         } replication;
-        bool stalled; // STALL: it says nothing more, as if it were dead, but goes on listening; until told otherwise
+        bool stalled; // STALL: it says nothing more, as if it were dead, but goes on listening; until told
+                      // otherwise
     };
 };
 

@@ -11,6 +11,7 @@ struct received {
     struct peer *linked;  // whom our link leads to; NULL for an inbound link
     struct peer *sender;  // NULL when we don't know it (a peer in handshake counts as unknown)
     bool late;            // the sender has said newer things since it sent this
+    bool doubtful;        // the sender may have
     const char *peer_ip;  // of the link
     const char *local_ip; // of the link
 };

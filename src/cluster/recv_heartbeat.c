@@ -167,20 +167,19 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
     if (!check_name(cluster, in)) return;
     struct peer *sender = in->sender;
     if (sender == NULL || sender == cluster->myself) return;
-    if (!in->late && in->link.inbound && in->packet.type == PACKET_PING && sender_ip(in)[0] &&
-        in->packet.port && in->packet.bus_port)
+    if (!in->late && !in->doubtful && in->link.inbound && in->packet.type == PACKET_PING &&
+        sender_ip(in)[0] && in->packet.port && in->packet.bus_port)
         peer_move(cluster, sender, sender_ip(in), in->packet.port, in->packet.other_port,
                   in->packet.bus_port);
-    bool crossed = false;
     if (in->linked && in->packet.type == PACKET_PONG) {
-        crossed = has_crossed(sender);
+        in->doubtful = has_crossed(sender);
         sender->pong_received = cluster->now;
         sender->ping_sent = 0;
         peer_look_again(cluster, sender);
         failure_answered(cluster, sender);
     }
     if (in->late) return;
-    if (crossed && says_another_role(cluster, sender, &in->packet)) {
+    if (in->doubtful && says_another_role(cluster, sender, &in->packet)) {
         // A replica moves without a new epoch that would tell what is newer. An answer to a ping of now can't
         // be older than what we know now.
         speak_ping(cluster, sender, PACKET_PING);

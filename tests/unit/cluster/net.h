@@ -55,6 +55,7 @@ struct flight {
     cluster_node handle;       // of the link, at the receiver; 0: inbound
     cluster_node reply_handle; // at the sender
     struct cluster_message *message;
+    bool late;
 };
 
 static struct net {
@@ -64,10 +65,14 @@ static struct net {
     struct list_node flights;
     cluster_node handles[NODES_MAX][NODES_MAX]; // [a][b]: a's handle of its link to b
     bool cut[NODES_MAX][NODES_MAX];             // [a][b]: what a sends is lost on its way to b
-    bool slow_answers[NODES_MAX][NODES_MAX];    // [a][b]: what a says over b's link to it is long on its way
-    struct list_node late;                      // ... and waits here until a test lets it arrive
-    unsigned connects[NODES_MAX][NODES_MAX];    // [a][b]: how often a has knocked at b's door
-    unsigned paused[NODES_MAX][NODES_MAX];      // [a][b]: how often a has told b that it is paused
+    enum slow {
+        SLOW_NOTHING,
+        SLOW_ANSWERS,
+        SLOW_OWN
+    } slow[NODES_MAX][NODES_MAX]; // [a][b]: what a says over b's link, or its own, is long on its way ...
+    struct list_node late;        // ... and waits here until a test lets it arrive
+    unsigned connects[NODES_MAX][NODES_MAX]; // [a][b]: how often a has knocked at b's door
+    unsigned paused[NODES_MAX][NODES_MAX];   // [a][b]: how often a has told b that it is paused
     struct cluster_config config;
 } net;
 
@@ -89,9 +94,12 @@ static void fly(unsigned from, unsigned to, enum cluster_event_kind kind, cluste
     }
     struct flight *flight = mem_calloc(1, sizeof(*flight));
     *flight = (struct flight){.from = from, .to = to, .kind = kind, .handle = handle, .message = message};
-    bool late = message && handle && net.slow_answers[from][to];
+    bool late = message && net.slow[from][to] == (handle ? SLOW_ANSWERS : SLOW_OWN);
     list_append(late ? &net.late : &net.flights, &flight->node);
 }
+
+// What arrives late by a link of its own comes by one that was accepted before all others, and was replaced.
+#define INBOUND_REPLACED UINT32_MAX
 
 // A link's name at the accepting end: who made it.
 static uint32_t inbound_of(unsigned from) {
@@ -102,6 +110,7 @@ static void send_now(unsigned index, const struct cluster_action *action) {
     struct cluster_message *message = action->send.message;
     if (action->send.link.inbound) {
         unsigned to = action->send.link.inbound - 1;
+        if (action->send.link.inbound == INBOUND_REPLACED) return;
         fly(index, to, CLUSTER_EVENT_PACKET, net.handles[to][index], cluster_message_retain(message));
         return;
     }
@@ -191,9 +200,10 @@ static void carry_out(unsigned index, const struct cluster_actions *actions) {
 static void land(struct flight *flight) {
     struct cluster_event event = {.kind = flight->kind};
     if (flight->kind == CLUSTER_EVENT_PACKET) {
+        uint32_t inbound = flight->late ? INBOUND_REPLACED : inbound_of(flight->from);
         event.packet.bytes = bytes_of(flight->message->data, flight->message->size);
-        event.packet.link = flight->handle ? (struct cluster_link){flight->handle, 0}
-                                           : (struct cluster_link){0, inbound_of(flight->from)};
+        event.packet.link =
+            flight->handle ? (struct cluster_link){flight->handle, 0} : (struct cluster_link){0, inbound};
         event.packet.peer_ip = event.packet.local_ip = "127.0.0.1";
     } else {
         event.link = (struct cluster_link){flight->handle, 0};
@@ -214,9 +224,10 @@ static void deliver(void) {
 
 // What was long on its way arrives.
 static inline void let_late_arrive(void) {
-    memset(net.slow_answers, 0, sizeof(net.slow_answers));
+    memset(net.slow, 0, sizeof(net.slow));
     while (!list_empty(&net.late)) {
         struct list_node *first = net.late.next;
+        LIST_ENTRY(first, struct flight, node)->late = true;
         list_remove(first);
         list_append(&net.flights, first);
     }
