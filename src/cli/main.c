@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "base/words.h"
 #include "cli/client.h"
 #include "cli/cluster.h"
 #include "cli/modes.h"
@@ -36,14 +35,10 @@ static struct bytes read_stdin(void) {
 }
 
 static struct bytes read_quoted(const char *text) {
-    struct words words = WORDS_EMPTY;
-    if (!words_split(bytes_from_string(text), &words) || words.count != 1) {
-        printf("Invalid quoted string\n"); // on standard output, as redis-cli says it
-        exit(1);
-    }
-    struct bytes word = words.items[0]; // its bytes live as long as the process
-    mem_free(words.items);
-    return word;
+    struct bytes word;
+    if (options_read_quoted(text, &word)) return word;
+    printf("Invalid quoted string\n"); // on standard output, as redis-cli says it
+    exit(1);
 }
 
 // The command that the command line gives; *count of its words are returned on the heap.

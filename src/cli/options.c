@@ -26,12 +26,12 @@ static void show_and_exit(void (*text)(FILE *), FILE *to, int status) {
     exit(status);
 }
 
-static struct bytes read_quoted(const char *text, const char *otherwise) {
+bool options_read_quoted(const char *text, struct bytes *word) {
     struct words words = WORDS_EMPTY;
-    if (!words_split(bytes_from_string(text), &words) || words.count != 1) refuse(otherwise);
-    struct bytes word = words.items[0]; // its bytes live as long as the process
+    if (!words_split(bytes_from_string(text), &words) || words.count != 1) return false;
+    *word = words.items[0];
     mem_free(words.items);
-    return word;
+    return true;
 }
 
 static int hex_value(char c) {
@@ -320,7 +320,8 @@ static void apply_special(struct options *options, const char *name, const char 
     } else if (strcmp(name, "--pattern") == 0) {
         options->scan_pattern = bytes_from_string(value);
     } else if (strcmp(name, "--quoted-pattern") == 0) {
-        options->scan_pattern = read_quoted(value, "Invalid quoted string specified for --quoted-pattern.");
+        if (!options_read_quoted(value, &options->scan_pattern))
+            refuse("Invalid quoted string specified for --quoted-pattern.");
     } else if (strcmp(name, "--count") == 0) {
         options->scan_count = strtoll(value, NULL, 10);
         if (options->scan_count <= 0) refuse("Invalid --count: it must be a positive number.");

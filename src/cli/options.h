@@ -77,6 +77,10 @@ struct options {
 // --help and --version end it with 0.
 void options_parse(struct options *options, int argc, char **argv);
 
+// The one word, in quotes or with none, that the text is; its bytes live as long as the process. False when
+// it is none.
+bool options_read_quoted(const char *text, struct bytes *word);
+
 // Splits "host:port", "host:port@busport" or "[v6]:port" into a host on the heap and a port; false when it is
 // none.
 bool options_parse_address(const char *text, char **host, uint16_t *port);
