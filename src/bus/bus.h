@@ -71,10 +71,10 @@ struct bus_handover {
 };
 
 // Has the first heir that can do so take this node's place by CLUSTER FAILOVER, the kind failover: writes are held from the
-// replica's request on until the routes name it. One at a time. Thread: worker 0.
+// replica's request on until the routes name it. One at a time. Thread: a worker.
 void bus_hand_over(const struct bus_handover *handover);
 
-// Forgets the one that runs, and does not tell how it ended. A failover that a replica has begun goes on. Thread: worker 0.
+// Forgets the one that runs, and does not tell how it ended. A failover that a replica has begun goes on. Thread: a worker.
 void bus_hand_over_stop(void);
 
 // Saves once more, closes the links, ends the threads, frees what they had. After bus_start, whatever that said, once the

@@ -213,7 +213,6 @@ static bool heir_fails(void) {
 void handover_look(void) {
     if (!handover.task) return;
     if (!have_slots()) {
-        log_write(LOG_NOTICE, "My slots are handed over.");
         finish(true);
     } else if (bus_now() >= (uint64_t)handover.task->order.until_ms) {
         log_write(LOG_WARNING, "The handover of my slots takes longer than shutdown-timeout allows.");

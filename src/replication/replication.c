@@ -72,7 +72,7 @@ void replication_follow(const char *host, uint16_t port) {
     bool was_primary = !role.replica;
     link_drop();
     if (was_primary) link_set_stream_db(replication_stream_db());
-    role.replica = true;
+    __atomic_store_n(&role.replica, true, __ATOMIC_RELAXED); // the log tells it on any thread
     // A primary that becomes a replica offers its own history: if nothing of it is unknown there, it goes on from here.
     if (was_primary && !journal_active(replication.journal))
         journal_activate(replication.journal, journal_head(replication.journal));
@@ -84,7 +84,7 @@ void replication_follow(const char *host, uint16_t port) {
 void replication_unfollow(void) {
     if (!role.replica) return;
     link_drop();
-    role.replica = false;
+    __atomic_store_n(&role.replica, false, __ATOMIC_RELAXED);
     role.primary_link_up = false;
     replication_new_id();
     // Its replicas must be told the new id: they come back and go on from where they are.

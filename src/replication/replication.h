@@ -102,7 +102,7 @@ struct replication_follower {
     uint64_t acknowledged;
 };
 unsigned replication_followers(struct replication_follower *followers, unsigned room);
-// Asks all replicas to acknowledge what they have, soon. Worker 0.
+// Asks all replicas to acknowledge what they have, soon. Worker 0, or exclusive mode.
 void replication_ask_acknowledgements(void);
 // Have all replicas acknowledged the journal's end? Any thread.
 bool replication_all_caught_up(void);

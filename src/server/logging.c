@@ -23,7 +23,7 @@ static bool syslog_open;
 
 static char role_letter(pid_t pid) {
     if (!serving || pid != serving_pid) return 'C';
-    return role.replica ? 'S' : 'M';
+    return __atomic_load_n(&role.replica, __ATOMIC_RELAXED) ? 'S' : 'M';
 }
 
 static void sink(enum log_level level, const char *line) {

@@ -30,6 +30,7 @@ enum {
 static enum {
     SHUTDOWN_NOT_ASKED,
     SHUTDOWN_HANDS_OVER,
+    SHUTDOWN_LINGERS, // its slots are another's
     SHUTDOWN_WAITS_FOR_REPLICAS,
     SHUTDOWN_WAITS_FOR_WORKERS,
     SHUTDOWN_DONE,
@@ -54,7 +55,6 @@ int shutdown_exit_code(void) {
 
 static void end_pending(void) {
     handover_abort();
-    loop_timer_cancel(&linger);
     stage = SHUTDOWN_NOT_ASKED;
     pause_end(PAUSE_BY_SHUTDOWN);
 }
@@ -159,21 +159,21 @@ static void wait_for_replicas(void) {
     log_write(LOG_NOTICE, "Waiting for replicas before shutting down.");
 }
 
-static void handover_is_over(void) {
+static void lingered(struct timer *timer) {
     dispatch_begin_exclusive(main_dispatcher);
-    if (stage == SHUTDOWN_HANDS_OVER) wait_for_replicas(); // unless it was aborted meanwhile
+    if (stage == SHUTDOWN_LINGERS) wait_for_replicas(); // unless it was aborted meanwhile
     dispatch_end_exclusive(main_dispatcher);
 }
 
-static void lingered(struct timer *timer) {
-    handover_is_over();
-}
-
+// Worker 0.
 static void handover_ended(bool handed_over) {
-    if (handed_over)
-        loop_timer_set(main_loop, &linger, clock_mono_us() + LINGER_US);
-    else
-        handover_is_over(); // it goes down as it would without a cluster
+    dispatch_begin_exclusive(main_dispatcher);
+    if (stage == SHUTDOWN_HANDS_OVER && handed_over)
+        stage = SHUTDOWN_LINGERS;
+    else if (stage == SHUTDOWN_HANDS_OVER)
+        wait_for_replicas(); // it goes down as it would without a cluster
+    if (stage == SHUTDOWN_LINGERS) loop_timer_set(main_loop, &linger, clock_mono_us() + LINGER_US);
+    dispatch_end_exclusive(main_dispatcher);
 }
 
 static bool hands_over(int flags) {

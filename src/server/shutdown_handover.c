@@ -17,7 +17,8 @@ enum {
 
 static enum { IDLE, WAITS_FOR_ACKNOWLEDGEMENT, WAITS_FOR_BUS } stage;
 static struct loop *loop;
-static struct timer look_timer;
+static void look(struct timer *timer);
+static struct timer look_timer = {.node = {&look_timer.node, &look_timer.node}, .run = look}; // worker 0's
 static void (*tell_ended)(bool handed_over);
 static uint64_t number; // of this handover, so that the end of one that was aborted is not taken for it
 static uint64_t wanted_offset;
@@ -31,12 +32,13 @@ static bool owns_slots(const struct routes *routes) {
 
 static void end(bool handed_over) {
     stage = IDLE;
-    loop_timer_cancel(&look_timer);
     tell_ended(handed_over);
 }
 
 static void bus_has_ended(uint64_t of_number, bool handed_over) {
-    if (stage == WAITS_FOR_BUS && of_number == number) end(handed_over);
+    if (stage != WAITS_FOR_BUS || of_number != number) return;
+    if (handed_over) log_write(LOG_NOTICE, "My slots are handed over.");
+    end(handed_over);
 }
 
 static void sort_by_acknowledged(struct replication_follower *followers, unsigned count) {
@@ -69,6 +71,7 @@ static void choose_login(struct bus_handover *order) {
 }
 
 static void look(struct timer *timer) {
+    if (stage != WAITS_FOR_ACKNOWLEDGEMENT) return; // it was aborted
     struct bus_handover order = {.number = number, .until_ms = until_ms, .ended = bus_has_ended};
     choose_heirs(&order);
     if (order.heir_count) {
@@ -81,6 +84,10 @@ static void look(struct timer *timer) {
     } else {
         loop_timer_set(loop, timer, clock_mono_us() + LOOK_US);
     }
+}
+
+static void begin_to_look(void *nothing) {
+    look(&look_timer);
 }
 
 bool handover_begin(struct loop *of_worker, struct dispatcher *dispatcher, int64_t deadline_ms,
@@ -105,13 +112,11 @@ bool handover_begin(struct loop *of_worker, struct dispatcher *dispatcher, int64
     number++;
     stage = WAITS_FOR_ACKNOWLEDGEMENT;
     replication_ask_acknowledgements();
-    timer_init(&look_timer, look);
-    loop_timer_set(loop, &look_timer, clock_mono_us() + LOOK_US);
+    loop_post(loop, begin_to_look, NULL); // whose worker may be another than the caller
     return true;
 }
 
 void handover_abort(void) {
     if (stage == WAITS_FOR_BUS) bus_hand_over_stop();
-    if (stage != IDLE) loop_timer_cancel(&look_timer);
     stage = IDLE;
 }
