@@ -95,7 +95,8 @@ void bus_note_replication(void) {
 
 static uint64_t stall_timeout(void) {
     if (bus.config.stall_timeout) return bus.config.stall_timeout;
-    return BUS_STALL_NODE_TIMEOUTS * bus.config.cluster.node_timeout;
+    uint64_t standard = BUS_STALL_NODE_TIMEOUTS * bus.config.cluster.node_timeout;
+    return standard > BUS_STALL_MIN_MS ? standard : BUS_STALL_MIN_MS;
 }
 
 static void look_at_workers(void) {

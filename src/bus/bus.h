@@ -14,14 +14,16 @@
 
 enum bus_endpoint { BUS_ENDPOINT_IP, BUS_ENDPOINT_HOSTNAME, BUS_ENDPOINT_UNKNOWN }; // cluster-preferred-endpoint-type
 
-enum { BUS_STALL_NODE_TIMEOUTS = 10 };
+// The default of cluster-stall-timeout, and what that is at least: a cluster with a very short node timeout may have commands
+// of a few seconds all the same.
+enum { BUS_STALL_NODE_TIMEOUTS = 10, BUS_STALL_MIN_MS = 10000 };
 
 struct bus_config {
     struct cluster_config cluster;
     enum bus_endpoint endpoint;
     bool reads_when_down; // cluster-allow-reads-when-down
     uint64_t link_buffer_limit; // cluster-link-sendbuf-limit, 0: none
-    uint64_t stall_timeout;     // cluster-stall-timeout, ms; 0: BUS_STALL_NODE_TIMEOUTS node timeouts
+    uint64_t stall_timeout;     // cluster-stall-timeout, ms; 0: the default
 };
 
 struct bus_options {

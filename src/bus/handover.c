@@ -1,6 +1,7 @@
-// Before a shutdown a replica takes our place: we order it to, as an administrator would, over a connection to its client
-// port, and wait until it owns our slots. One replica after the other is asked, until one can. The connection stays open
-// meanwhile: when it breaks, the replica has died. On the bus thread, but for what says otherwise.
+// Before a shutdown a replica takes our place: we order it to, as an administrator would, over a connection
+// to its client port, and wait until it owns our slots. One replica after the other is asked, until one can.
+// The connection stays open meanwhile: when it breaks, the replica has died. On the bus thread, but for what
+// says otherwise.
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #include "os/socket.h"
 
 enum {
-    ANSWER_MS = 1000,   // a replica that does not answer within this is passed over
+    ANSWER_MS = 1000,         // a replica that does not answer within this is passed over
     ELECTION_MARGIN_MS = 600, // beyond the time of a kind failover: its clock and ours
     READ_ROOM = 1024,
 };
@@ -87,13 +88,15 @@ void handover_end(void) {
 // --- Choosing.
 
 static bool can_succeed(const struct cluster_view_node *node, const struct cluster_view_node *myself) {
-    const unsigned unfit = CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR |
-                           CLUSTER_NODE_NOFAILOVER;
-    return node->flags & CLUSTER_NODE_REPLICA && node->primary_index == myself->index && !(node->flags & unfit);
+    const unsigned unfit = CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_HANDSHAKE |
+                           CLUSTER_NODE_NOADDR | CLUSTER_NODE_NOFAILOVER;
+    return node->flags & CLUSTER_NODE_REPLICA && node->primary_index == myself->index &&
+           !(node->flags & unfit);
 }
 
-// The node that replicates from us and listens there. Behind an address translation the connection that it made to us comes
-// from another address than the one that it announces; then its port must tell, if only one has it.
+// The node that replicates from us and listens there. Behind an address translation the connection that it
+// made to us comes from another address than the one that it announces; then its port must tell, if only one
+// has it.
 static bool find_heir(const struct bus_heir *heir, struct cluster_view_node *found) {
     struct cluster_view_node myself, node;
     unsigned of_port = 0;
@@ -112,8 +115,8 @@ static bool find_heir(const struct bus_heir *heir, struct cluster_view_node *fou
 static void ask_next(void);
 
 static void give_up_on_heir(const char *why, struct bytes detail) {
-    log_write(LOG_WARNING, "The handover to replica %.40s failed: %s%.*s", handover.heir.id, why, (int)detail.size,
-              detail.size ? detail.data : "");
+    log_write(LOG_WARNING, "The handover to replica %.40s failed: %s%.*s", handover.heir.id, why,
+              (int)detail.size, detail.size ? detail.data : "");
     hang_up();
     ask_next();
 }
@@ -132,7 +135,8 @@ static bool write_request(void) {
 static bool read_answer(void) {
     for (;;) {
         buffer_reserve(&handover.answer, READ_ROOM);
-        ssize_t got = socket_read(handover.connection.fd, handover.answer.data + handover.answer.size, READ_ROOM);
+        ssize_t got =
+            socket_read(handover.connection.fd, handover.answer.data + handover.answer.size, READ_ROOM);
         if (got == -EAGAIN) return true;
         if (got <= 0) return false;
         handover.answer.size += (size_t)got;
@@ -148,7 +152,8 @@ static void judge_answer(void) {
     case HEIR_REFUSES: give_up_on_heir("it answers ", why); break;
     case HEIR_TAKES_OVER:
         handover.promised = true;
-        handover.patience_until_ms = bus_now() + bus.config.cluster.manual_failover_timeout + ELECTION_MARGIN_MS;
+        handover.patience_until_ms =
+            bus_now() + bus.config.cluster.manual_failover_timeout + ELECTION_MARGIN_MS;
         break;
     }
 }
@@ -188,8 +193,8 @@ static void ask_next(void) {
     const struct bus_handover *order = &handover.task->order;
     while (handover.next < order->heir_count) {
         if (!find_heir(&order->heirs[handover.next++], &handover.heir)) continue;
-        log_write(LOG_NOTICE, "Handing my slots over to replica %.40s at %s:%u before the shutdown.", handover.heir.id,
-                  handover.heir.ip, handover.heir.port);
+        log_write(LOG_NOTICE, "Handing my slots over to replica %.40s at %s:%u before the shutdown.",
+                  handover.heir.id, handover.heir.ip, handover.heir.port);
         if (call_heir()) return;
     }
     log_write(LOG_WARNING, "No replica could take my slots over.");

@@ -1,6 +1,7 @@
 #include "bus/stall.h"
 
-bool stall_look(struct stall_watch *watch, uint64_t now_ms, uint64_t progress, bool at_work, uint64_t timeout_ms) {
+bool stall_look(struct stall_watch *watch, uint64_t now_ms, uint64_t progress, bool at_work,
+                uint64_t timeout_ms) {
     bool slept = now_ms - watch->looked_ms > STALL_SLEEP_MS;
     bool gets_on = progress != watch->progress || !at_work;
     watch->looked_ms = now_ms;

@@ -1,5 +1,5 @@
-// stall: tells a server whose workers stand still from one that is busy. Pure: told how far the workers have come, it
-// remembers since when that has not changed. Thread: its owner's.
+// stall: tells a server whose workers stand still from one that is busy. Pure: told how far the workers have
+// come, it remembers since when that has not changed. Thread: its owner's.
 #ifndef SHOAL_BUS_STALL_H
 #define SHOAL_BUS_STALL_H
 
@@ -17,9 +17,10 @@ struct stall_watch {
     bool stalled;       // the verdict
 };
 
-// Looks once more, at `now_ms` (monotonic, never going back): the workers have come as far as `progress` says and are `at_work`
-// or wait for something to do. They stand still when they have been at work for `timeout_ms` without getting on. True: the
-// verdict has changed.
-bool stall_look(struct stall_watch *watch, uint64_t now_ms, uint64_t progress, bool at_work, uint64_t timeout_ms);
+// Looks once more, at `now_ms` (monotonic, never going back): the workers have come as far as `progress` says
+// and are `at_work` or wait for something to do. They stand still when they have been at work for
+// `timeout_ms` without getting on. True: the verdict has changed.
+bool stall_look(struct stall_watch *watch, uint64_t now_ms, uint64_t progress, bool at_work,
+                uint64_t timeout_ms);
 
 #endif
