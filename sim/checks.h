@@ -35,6 +35,8 @@ struct checked_node {
     // was made, and whatever the node wins later is newer than the current epoch, which never goes back on
     // disk.
     uint64_t disk_config_epoch;
+    bool seat_doubled; // of the seat with this number: a TAKEOVER gave it a second voice, and it has more
+                       // than one still
 };
 
 // Numbers by number; 0 is no key.
@@ -47,7 +49,7 @@ struct number_map {
 
 struct checks {
     struct checked_node *nodes;
-    struct number_map votes;   // epoch and voter -> candidate
+    struct number_map votes;   // epoch and voter -> whom it voted for, and as who
     struct number_map winners; // epoch -> winner
     uint64_t elections;        // won
 };
@@ -67,6 +69,11 @@ void check_disk(struct sim *sim, struct node *node);
 
 // It begins a new life.
 void check_started(struct sim *sim, struct node *node);
+
+// It has become a primary by a TAKEOVER; it becomes a replica (is_primary says so already, its seat is the
+// one it leaves).
+void check_taken_over(struct sim *sim, struct node *node);
+void check_stepped_down(struct sim *sim, struct node *node);
 
 // Its core said BECOME_PRIMARY.
 void check_promoted(struct sim *sim, struct node *node);

@@ -454,25 +454,22 @@ static void become_primary(struct node *node, const struct cluster_event *cause)
     replication_lead(node);
     node->taken_over = cause->kind == CLUSTER_EVENT_ORDER && cause->order.count > 1 &&
                        bytes_is(cause->order.arguments[1], "takeover");
-    node->took_from = node->taken_over || !was_replica ? source : node->sim->nodes[source].took_from;
-    node->succeeded = node->taken_over ? -1 : source;
+    node->followed = -1;
+    if (node->taken_over) check_taken_over(node->sim, node);
     struct cluster_view_node myself;
     cluster_view_myself(node->core, &myself);
     sim_tell(node->sim, "n%u becomes primary, config epoch %" PRIu64, node->index, myself.config_epoch);
     if (was_replica && cause->kind != CLUSTER_EVENT_ORDER) check_promoted(node->sim, node);
 }
 
-static void forget_seat(struct node *node, int stepped_down) {
-    if (node->took_from == stepped_down) node->took_from = -1;
-    if (node->succeeded == stepped_down) node->succeeded = -1;
-}
-
 static void become_replica(struct node *node, const struct cluster_action *action) {
     int source = network_find(&node->sim->network, action->primary.ip);
     bool same = !node->is_primary && node->replication.source == source;
     node->is_primary = false;
-    for (uint32_t i = 0; i < node->sim->count; i++)
-        forget_seat(&node->sim->nodes[i], (int)node->index);
+    check_stepped_down(node->sim, node);
+    // Where its source goes later does not move it, as long as it has not heard of that.
+    if (source >= 0 && source != node->followed) node->seat = node->sim->nodes[source].seat;
+    node->followed = source;
     replication_follow(node, source);
     if (!same) sim_tell(node->sim, "n%u becomes replica of n%d", node->index, source);
 }
@@ -516,7 +513,8 @@ void node_init(struct node *node, struct sim *sim, uint32_t index) {
     node->config.bus_port = NODE_BUS_PORT;
     node->config.note_level = sim->trace.echo ? LOG_DEBUG : LOG_NOTICE;
     node->config.blacklist_ttl = ADMIN_BLACKLIST_MS;
-    node->replication.source = node->took_from = node->succeeded = -1;
+    node->replication.source = node->followed = -1;
+    node->seat = index;
     // Machines were not all switched on at the same time.
     node->clock.base_us = world_between(&sim->world, 1000000, 100000000);
     // But what time of day it is they agree on.

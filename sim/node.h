@@ -70,9 +70,9 @@ struct node {
     bool is_primary;   // as the core said last
     bool asked_kindly; // the last FAILOVER order was without FORCE or TAKEOVER
     bool taken_over;   // the last promotion was a TAKEOVER
-    int took_from;     // whose place it, or whom it was elected to succeed, took with one; -1: nobody's, or
-                       // that primary has stepped down since
-    int succeeded; // whose place it took by an election; -1: nobody's, or that primary has stepped down since
+    uint32_t seat;     // whose voice it has as a primary, or will have if it takes its primary's place: the
+                       // shard's, by the node that had it in the beginning
+    int followed;      // the source that gave it its seat; -1: it is, or was last, a primary
     uint32_t asked_in_life, asked_in_term; // of the primary
     uint32_t order_count;
     struct pending_order *orders;

@@ -127,7 +127,11 @@ uint32_t failure_count(struct cluster *cluster, struct peer *peer) {
 void failure_take_word(struct cluster *cluster, struct peer *peer, const struct peer *sender) {
     if (peer == cluster->myself || peer_is(peer, CLUSTER_NODE_FAIL)) return;
     action_note(cluster, LOG_NOTICE, "FAIL message received from %.40s about %.40s", sender->id, peer->id);
+    bool surprise = !peer_is(peer, CLUSTER_NODE_PFAIL);
     mark_failed(cluster, peer);
+    // A partition may have held the message up, and the peer be back for long: whom an answer would pardon is
+    // asked for one at once, not with the next ping.
+    if (surprise && !peer_votes(peer)) speak_ping(cluster, peer, PACKET_PING);
 }
 
 // Cluster spec, "Failure detection": FAIL is cleared when the node is reachable again and is a replica, or a
