@@ -15,8 +15,9 @@ enum {
     LOOK_US = 2000,
 };
 
-static enum { IDLE, WAITS_FOR_ACKNOWLEDGEMENT, WAITS_FOR_BUS } stage;
+static enum { IDLE, BEGINS, WAITS_FOR_ACKNOWLEDGEMENT, WAITS_FOR_BUS } stage;
 static struct loop *loop;
+static struct keyspace *keyspace;
 static void look(struct timer *timer);
 static struct timer look_timer = {.node = {&look_timer.node, &look_timer.node}, .run = look}; // worker 0's
 static void (*tell_ended)(bool handed_over);
@@ -79,40 +80,49 @@ static void look(struct timer *timer) {
         stage = WAITS_FOR_BUS;
         bus_hand_over(&order);
     } else if (clock_mono_ms() >= patience_until_ms) {
-        log_write(LOG_WARNING, "No replica is in sync: my slots are not handed over before the shutdown.");
+        log_write(LOG_WARNING, "My slots are not handed over before the shutdown: no replica is in sync.");
         end(false);
     } else {
         loop_timer_set(loop, timer, clock_mono_us() + LOOK_US);
     }
 }
 
+// NULL: a replica may be asked.
+static const char *why_not(void) {
+    struct replication_follower one;
+    if (!replication_followers(&one, 1)) return "no replica is connected";
+    return keyspace_routes(keyspace)->cluster_ok ? NULL : "the cluster is down";
+}
+
+// On worker 0, inside the gate: routes may not be looked at in exclusive mode, in which the bus frees former
+// ones.
 static void begin_to_look(void *nothing) {
-    look(&look_timer);
+    if (stage != BEGINS) return; // it was aborted
+    bool owner = owns_slots(keyspace_routes(keyspace));
+    const char *reason = owner ? why_not() : NULL;
+    if (reason) log_write(LOG_NOTICE, "My slots are not handed over before the shutdown: %s.", reason);
+    if (!owner || reason) {
+        end(false);
+        return;
+    }
+    int64_t now = clock_mono_ms();
+    patience_until_ms = now + IN_SYNC_MS < until_ms ? now + IN_SYNC_MS : until_ms;
+    wanted_offset = replication_offset();
+    stage = WAITS_FOR_ACKNOWLEDGEMENT;
+    replication_ask_acknowledgements();
+    loop_timer_set(loop, &look_timer, clock_mono_us() + LOOK_US);
 }
 
 bool handover_begin(struct loop *of_worker, struct dispatcher *dispatcher, int64_t deadline_ms,
                     void (*ended)(bool handed_over)) {
-    const struct routes *routes = settings.cluster_enabled ? keyspace_routes(dispatcher->keyspace) : NULL;
-    if (!routes || !owns_slots(routes)) return false;
-    struct replication_follower one;
-    if (!replication_followers(&one, 1)) {
-        log_write(LOG_NOTICE, "No replica is connected: my slots are not handed over before the shutdown.");
-        return false;
-    }
-    if (!routes->cluster_ok) {
-        log_write(LOG_WARNING, "The cluster is down: my slots are not handed over before the shutdown.");
-        return false;
-    }
-    int64_t now = clock_mono_ms();
+    if (!settings.cluster_enabled) return false;
     loop = of_worker;
+    keyspace = dispatcher->keyspace;
     tell_ended = ended;
     until_ms = deadline_ms;
-    patience_until_ms = now + IN_SYNC_MS < deadline_ms ? now + IN_SYNC_MS : deadline_ms;
-    wanted_offset = replication_offset();
     number++;
-    stage = WAITS_FOR_ACKNOWLEDGEMENT;
-    replication_ask_acknowledgements();
-    loop_post(loop, begin_to_look, NULL); // whose worker may be another than the caller
+    stage = BEGINS;
+    loop_post(loop, begin_to_look, NULL); // the caller's worker may be another
     return true;
 }
 

@@ -11,9 +11,9 @@
 #include "call/dispatch.h"
 #include "net/loop.h"
 
-// `loop` and `dispatcher` are worker 0's. Begins, to be through by `deadline_ms` (monotonic). False, with the
-// reason in the log: there is nothing to hand over, or nobody to take it. Else `ended` is told, on worker 0
-// and not in exclusive mode, whether slots are another's now.
+// `loop` and `dispatcher` are worker 0's. Begins, to be through by `deadline_ms` (monotonic). False: there is
+// no cluster. Else `ended` is told, on worker 0 and not in exclusive mode, whether slots are another's now;
+// when not, the log says why, unless there were none.
 bool handover_begin(struct loop *loop, struct dispatcher *dispatcher, int64_t deadline_ms,
                     void (*ended)(bool handed_over));
 

@@ -252,14 +252,14 @@ def test_no_replica_no_handover(cluster):
     six.replicas_of(first)[0].kill()
     wait_until(lambda: first.call("ROLE")[2] == [], 10, "the primary to miss its replica")
     assert end(first, "SIGTERM") < 2 * SLOWNESS
-    assert "No replica is connected" in first.log()
+    assert "no replica is connected" in first.log()
     hanging = six.replicas_of(second)[0]
     hanging.pause()
     key = keys_of(six, second, 1)[0]
     second.call("SET", key, "1")
     assert 2.5 < end(second, "SIGTERM") < 3 + 3 * SLOWNESS
     log = second.log()
-    assert "No replica is in sync" in log and "Waiting for replicas before shutting down" in log
+    assert "no replica is in sync" in log and "Waiting for replicas before shutting down" in log
     hanging.resume()
 
 
