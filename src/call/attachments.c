@@ -40,6 +40,15 @@ void attachments_sent(struct attachments *attachments, size_t count) {
     forget_if_empty(attachments);
 }
 
+void attachments_move_up(struct attachments *attachments, size_t count) {
+    attachments->count -= attachments->first;
+    for (unsigned i = 0; i < attachments->count; i++) {
+        attachments->items[i] = attachments->items[attachments->first + i];
+        attachments->items[i].at -= count;
+    }
+    attachments->first = 0;
+}
+
 void attachments_free(struct attachments *attachments) {
     for (unsigned i = attachments->first; i < attachments->count; i++)
         blob_release(attachments->items[i].blob);

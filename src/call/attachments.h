@@ -35,6 +35,9 @@ void attachments_cut(struct attachments *attachments, size_t size);
 // `count` bytes of the first one were sent; it is dropped once all of it was.
 void attachments_sent(struct attachments *attachments, size_t count);
 
+// The output has lost `count` bytes at its front, all of them sent.
+void attachments_move_up(struct attachments *attachments, size_t count);
+
 void attachments_free(struct attachments *attachments);
 
 #endif

@@ -104,6 +104,15 @@ static ssize_t send_some(struct connection *connection) {
     return socket_writev(fd, parts, gather(connection, parts));
 }
 
+// A client that stays behind for long must not keep what it has taken. Moved once it is worth it, like the input.
+static void drop_sent(struct connection *connection) {
+    struct buffer *output = &connection->session.output;
+    if (connection->sent < KEEP_CAPACITY || connection->sent < output->size / 2) return;
+    buffer_drop_front(output, connection->sent);
+    attachments_move_up(&connection->session.attachments, connection->sent);
+    connection->sent = 0;
+}
+
 bool connection_flush(struct connection *connection, size_t *count) {
     struct buffer *output = &connection->session.output;
     *count = 0;
@@ -111,6 +120,7 @@ bool connection_flush(struct connection *connection, size_t *count) {
         ssize_t put = send_some(connection);
         if (put == -EAGAIN) {
             connection->blocked = true;
+            drop_sent(connection);
             return true;
         }
         if (put < 0) return false;

@@ -1,4 +1,6 @@
 """Large values are replied by reference: whatever happens to the key meanwhile, the reply says what was asked for."""
+import re
+
 import pytest
 
 from support.programs import wait_until
@@ -59,6 +61,29 @@ def test_queued_and_silenced_replies(server):
                     ["GET", "k"], ["GET", "k"], ["CLIENT", "REPLY", "ON"], ["GETRANGE", "k", 0, 2]]
         client.send_bytes(b"".join(encode(command) for command in silenced))
         assert [client.read() for _ in range(3)] == [b"PONG", b"OK", b"xyz"]
+
+
+@pytest.mark.parametrize("size", [10 * 1024, 40 * 1024])
+def test_a_client_that_stays_behind_keeps_only_what_it_has_not_taken(server, size):
+    shoal = server(client_output_buffer_limit=("normal", 0, 0, 0))
+    value = value_of(size)
+    reply = b"$%d\r\n%s\r\n" % (size, value)
+    behind = 16 * 1024 * 1024 // size  # replies, far more than the sockets hold
+    step = behind // 8
+    with shoal.client(timeout=30) as client, shoal.client(timeout=30) as other:
+        client.call("SET", "k", value)
+        client.send_bytes(encode(["GET", "k"]) * behind)
+        wait_until(lambda: re.search(rb" (obl|omem)=[1-9]", line_of(other, client)), what="replies that wait")
+        before = used_memory(other)
+        for _ in range(64):
+            client.send_bytes(encode(["GET", "k"]) * step)
+            assert [client.read() for _ in range(step)] == [value] * step
+        assert used_memory(other) < before + 2 * behind * len(reply), "what was sent is kept"
+        assert [client.read() for _ in range(behind)] == [value] * behind
+
+
+def used_memory(client):
+    return int(client.call("INFO", "memory").split(b"used_memory:")[1].split(b"\r\n")[0])
 
 
 def test_a_client_that_never_reads_is_ended_and_its_values_are_freed(server):

@@ -45,6 +45,24 @@ static void what_is_sent_is_released(void **state) {
     assert_false(blob_is_shared(blob));
 }
 
+static void what_is_left_moves_up_with_the_output(void **state) {
+    for (size_t i = 0; i < 4; i++)
+        add(10 * i, i, 100);
+    attachments_sent(&attachments, 100);
+    attachments_sent(&attachments, 100);
+    attachments_sent(&attachments, 30);
+    attachments_move_up(&attachments, 20); // the last byte that was sent stood just before the third
+    assert_int_equal(attachments.first, 0);
+    assert_int_equal(attachments.count, 2);
+    assert_int_equal(attachments.size, 170);
+    assert_int_equal(attachments.items[0].at, 0);
+    assert_ptr_equal(attachments.items[0].bytes.data, blob->data + 2 + 30);
+    assert_int_equal(attachments.items[1].at, 10);
+    attachments_sent(&attachments, 70);
+    attachments_sent(&attachments, 100);
+    assert_int_equal(attachments.count, 0);
+}
+
 static void a_cut_keeps_what_stands_before_it(void **state) {
     add(5, 0, 10);
     add(20, 0, 20);
@@ -61,6 +79,7 @@ static void a_cut_keeps_what_stands_before_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_sent_is_released, open_blob, close_blob),
+        cmocka_unit_test_setup_teardown(what_is_left_moves_up_with_the_output, open_blob, close_blob),
         cmocka_unit_test_setup_teardown(a_cut_keeps_what_stands_before_it, open_blob, close_blob),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
