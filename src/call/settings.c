@@ -9,6 +9,7 @@ struct settings settings = {
     .lfu_log_factor = 10,
     .lfu_decay_time = 1,
     .proto_max_bulk_len = 512 * 1024 * 1024,
+    .io_gather_us = 25,
     .slowlog_log_slower_than = 10000,
     .slowlog_max_len = 128,
     .replica_read_only = true,

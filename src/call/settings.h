@@ -27,6 +27,7 @@ struct settings {
     bool replica_ignore_maxmemory;
     unsigned lfu_log_factor, lfu_decay_time;
     uint64_t proto_max_bulk_len;
+    int64_t io_gather_us; // how long busy workers let requests gather; 0: they do not
     int64_t slowlog_log_slower_than; // us; negative: off
     uint64_t slowlog_max_len;
     int64_t latency_monitor_threshold; // ms; 0: off

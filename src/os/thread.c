@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -52,6 +53,11 @@ void thread_join(struct thread *thread) {
 
 void thread_detach(struct thread *thread) {
     pthread_detach(thread->handle);
+}
+
+void thread_sleep_exactly(void) {
+    enum { SLACK_NS = 1000 };
+    prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 }
 
 unsigned thread_usable_cores(void) {

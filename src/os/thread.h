@@ -18,6 +18,9 @@ void thread_join(struct thread *thread);
 // Lets it end by itself; it is not joined.
 void thread_detach(struct thread *thread);
 
+// The calling thread's sleeps and waits end when they are due, not up to 50 us later, as is the system's habit.
+void thread_sleep_exactly(void);
+
 // Usable cores of this process (its affinity mask), at least 1.
 unsigned thread_usable_cores(void);
 

@@ -19,6 +19,7 @@
 #include "os/ticks.h"
 #include "server/connection.h"
 #include "server/expiry_cycle.h"
+#include "server/gather.h"
 
 enum {
     WAVE_MAX = 64,          // commands that are looked ahead at once
@@ -45,6 +46,9 @@ struct worker {
     struct wave_item wave[WAVE_MAX];
     struct list_node connections, ready, dirty, hungry, still_hungry, parked, dead;
     int64_t wait_us; // how long the next turn may wait for events
+    struct gather gather;
+    int64_t gather_us; // how long it lets requests gather before
+    uint64_t rested_since; // when the last turn ended, in ticks
     struct connection *by_id[IDS];
     struct timer cron;
     struct expiry_walk expiry;
@@ -163,6 +167,7 @@ static void read_connection(struct connection *connection) {
     size_t count;
     enum read_result result = connection_read(connection, connection_limits.query_buffer, &count);
     counter_add(&worker->network.reads, 1);
+    gather_count(&worker->gather, connection->session.active_ms != worker->dispatcher.mono_ms);
     counter_add(&worker->network.bytes_in, count);
     if (connection->input.size > worker->largest_input) worker->largest_input = connection->input.size;
     list_remove(&connection->hungry);
@@ -630,8 +635,12 @@ void worker_count_replica(struct worker *worker) {
 static void waited(void *context) {
     struct worker *worker = context;
     gate_enter(worker->dispatcher.gate, worker->index);
+    int64_t mono_ms = clock_mono_ms();
+    uint64_t now = ticks_now();
+    gather_begin_turn(&worker->gather, worker->rested_since, now);
+    if (mono_ms != worker->dispatcher.mono_ms) gather_next_window(&worker->gather, now);
     worker->dispatcher.now_ms = clock_wall_ms();
-    worker->dispatcher.mono_ms = clock_mono_ms();
+    worker->dispatcher.mono_ms = mono_ms;
     atomic_store_explicit(&worker->busy, true, memory_order_relaxed);
     look_over(worker);
     // Only those of former turns are read again in this one: what others sent before they hung up is executed first.
@@ -645,6 +654,7 @@ static int64_t next_wait_us(struct worker *worker) {
 }
 
 static void turn(struct worker *worker) {
+    if (worker->gather_us) clock_sleep_us(worker->gather_us);
     loop_turn(worker->loop, worker->wait_us, waited, worker);
     while (!list_empty(&worker->still_hungry))
         read_connection(LIST_ENTRY(worker->still_hungry.next, struct connection, hungry));
@@ -654,14 +664,18 @@ static void turn(struct worker *worker) {
     follow_journal(worker);
     flush_all(worker);
     free_dead(worker);
-    worker->wait_us = next_wait_us(worker); // worked out inside the gate: outside, others may be at our connections
+    // Worked out inside the gate: outside, others may be at our connections and at the settings.
+    worker->wait_us = next_wait_us(worker);
+    worker->gather_us = worker->wait_us && gather_pays(&worker->gather) ? settings.io_gather_us : 0;
     atomic_store_explicit(&worker->busy, false, memory_order_relaxed);
     atomic_store_explicit(&worker->heartbeat_ms, worker->dispatcher.mono_ms, memory_order_relaxed);
+    worker->rested_since = ticks_now();
     gate_leave(worker->dispatcher.gate, worker->index);
 }
 
 static void run_worker(void *argument) {
     struct worker *worker = argument;
+    thread_sleep_exactly();
     loop_timer_set(worker->loop, &worker->cron, clock_mono_us() + CRON_PERIOD_US);
     while (!atomic_load_explicit(&stopping, memory_order_relaxed))
         turn(worker);
