@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "call/pause.h"
 #include "call/watches.h"
 #include "keyspace/slot_lock.h"
 #include "os/clock.h"
@@ -31,6 +32,7 @@ enum {
     EOF_MARK_SIZE = 40,
     READS_A_TURN = 16,   // after so many, the worker's other business has its turn
     COMMAND_SHOWN_MAX = 128,
+    SHORT_LOAD_MS = 100, // so long clients wait for a snapshot to be loaded, instead of being told LOADING
 };
 
 enum link_state {
@@ -381,6 +383,7 @@ static void loaded(void *argument) {
     bool ours = is_loading(message->generation);
     slot_lock_add_threads(dispatcher->keyspace, -1);
     role.loading = false;
+    pause_end(PAUSE_BY_LOADING);
     if (!message->loaded.ok) drop_everything(dispatcher); // half a snapshot is nobody's data
     if (ours && message->loaded.ok) {
         memcpy(replication.names.id, link.id, sizeof link.id);
@@ -435,6 +438,7 @@ static bool begin_load(void) {
     }
     link.state = LINK_LOADING;
     role.loading = true;
+    pause_start(PAUSE_BY_LOADING, dispatcher->mono_ms, dispatcher->mono_ms + SHORT_LOAD_MS, false);
     replicas_break_all(); // their history ends here
     replicas_forget_snapshot();
     // Nor may we claim that we know any of it, should our primary die before we have read its snapshot.

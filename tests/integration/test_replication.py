@@ -85,6 +85,23 @@ def test_full_synchronisation(server):
     assert replica.call("ROLE")[:4] == [b"slave", b"127.0.0.1", primary.port, b"connected"]
 
 
+def test_a_short_load_is_a_short_wait(server):
+    """As in Redis, which serves nobody while it loads a small snapshot, no client is told LOADING then."""
+    primary, replica = server(**FAST), server(**FAST, io_threads=3, enable_debug_command="local")
+    primary.call("SET", "k", "v")
+
+    def ask(stop):
+        with replica.client() as client:
+            while not stop.is_set():
+                assert all(reply in (b"PONG", b"v", None) for reply in client.pipeline([["PING"], ["GET", "k"]]))
+
+    with beside([ask] * 3):
+        for _ in range(10):
+            attach(replica, primary)
+            assert replica.call("REPLICAOF", "NO", "ONE") == b"OK"
+            replica.call("DEBUG", "CHANGE-REPL-ID")  # so that the next synchronisation is a full one
+
+
 def test_the_stream(server):
     primary, replica = server(**FAST), server()
     attach(replica, primary)
