@@ -89,6 +89,14 @@ static bool has_crossed(struct peer *sender) {
     return crossed;
 }
 
+// The sender is a primary no more. Its slots belong to somebody of whom we have not heard yet, and who votes:
+// until we have, a majority is one of as many voters as before. Else we would be content with half of them,
+// and the other half might elect another.
+static void leave_seat(struct cluster *cluster, struct peer *sender) {
+    if (sender->slots && cluster->size > cluster->full_size) cluster->full_size = cluster->size;
+    slots_abandon(cluster, sender);
+}
+
 // Cluster spec, "Heartbeat packet content": the sender's role, and whose replica it is.
 static void learn_role(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
     if (memcmp(packet->primary, no_name, CLUSTER_ID_SIZE) == 0) {
@@ -100,7 +108,7 @@ static void learn_role(struct cluster *cluster, struct peer *sender, const struc
     }
     struct peer *primary = peer_find(cluster, packet->primary);
     if (primary == sender || (primary && peer_is(primary, CLUSTER_NODE_HANDSHAKE))) primary = NULL;
-    if (peer_is(sender, CLUSTER_NODE_PRIMARY)) slots_abandon(cluster, sender);
+    if (peer_is(sender, CLUSTER_NODE_PRIMARY)) leave_seat(cluster, sender);
     if (primary || !peer_is(sender, CLUSTER_NODE_REPLICA)) peer_make_replica(cluster, sender, primary);
 }
 

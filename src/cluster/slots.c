@@ -301,6 +301,8 @@ static bool too_early(struct cluster *cluster) {
 }
 
 void state_count(struct cluster *cluster) {
+    // Not while slots change hands one by one: for that moment there may be a voter too many.
+    if (cluster->size >= cluster->full_size || cluster->assigned == CLUSTER_SLOTS) cluster->full_size = 0;
     cluster->covered = covered(cluster);
     cluster->majority = in_majority(cluster);
     cluster->todo |= TODO_CLOCK;

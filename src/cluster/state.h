@@ -163,7 +163,9 @@ struct cluster {
     uint64_t slots_version;                 // grows with every change of an owner or a role
     uint64_t routes_version;                // grows with every PUBLISH_ROUTES
     uint32_t size, assigned, moving, taken; // `taken`: entries of taken_from
-    uint64_t claims_version;                // of `claims`
+    uint32_t
+        full_size; // `size` before a primary stepped down of whose successor we have not heard; 0: none has
+    uint64_t claims_version; // of `claims`
     uint16_t claims_of;
     uint16_t generation;
     uint32_t forgotten_count;
@@ -217,8 +219,9 @@ static inline uint64_t unix_time(const struct cluster *cluster, uint64_t time) {
     return time ? time + cluster->unix_ahead : 0;
 }
 
+// Of those who vote, and of those whose seats are empty for us only.
 static inline uint32_t quorum(const struct cluster *cluster) {
-    return cluster->size / 2 + 1;
+    return (cluster->size > cluster->full_size ? cluster->size : cluster->full_size) / 2 + 1;
 }
 
 static inline uint64_t min64(uint64_t a, uint64_t b) {
