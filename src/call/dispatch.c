@@ -351,11 +351,23 @@ static bool is_queued(const struct session *session, const struct command *comma
     return true;
 }
 
+static bool is_paused(const struct dispatcher *dispatcher, const struct session *session,
+                      const struct command *command) {
+    if (session->kind != SESSION_NORMAL || is_queued(session, command)) return false;
+    return pause_applies(dispatcher->mono_ms, has_flag(session, command, CMD_WRITE | CMD_MAY_REPLICATE));
+}
+
 // The last checks, with the slots locked. True: the command runs; else an error was replied, or it must wait.
 static bool check_admitted(struct dispatcher *dispatcher, struct session *session,
                            const struct prepared *prepared, const struct admitted *admission,
                            struct reply *reply, bool *parked) {
     const struct command *command = prepared->command;
+    // On its way to be exclusive it was outside the gate: whoever paused writes then takes them for paused.
+    if (admission->exclusive && is_paused(dispatcher, session, command)) {
+        session->waiting = WAIT_PAUSED;
+        *parked = true;
+        return false;
+    }
     if (admission->bad_keys) {
         reply_error(reply, "ERR syntax error");
         return false;
@@ -383,12 +395,6 @@ static bool check_admitted(struct dispatcher *dispatcher, struct session *sessio
         return false;
     }
     return true;
-}
-
-static bool is_paused(const struct dispatcher *dispatcher, const struct session *session,
-                      const struct command *command) {
-    if (session->kind != SESSION_NORMAL || is_queued(session, command)) return false;
-    return pause_applies(dispatcher->mono_ms, has_flag(session, command, CMD_WRITE | CMD_MAY_REPLICATE));
 }
 
 // A redirection says where to go, and nothing else.

@@ -6,7 +6,8 @@
 #include "base/memory.h"
 #include "os/thread.h"
 
-// A reader's word counts its passes: odd while it is inside, even while it is out.
+// A reader's word counts its passes: odd while it is inside, even while it is out. Whoever is exclusive has one, too: it is
+// no reader meanwhile, but looks at the same things.
 struct reader {
     _Atomic uint64_t turns;
     char pad[56]; // a cache line each
@@ -17,6 +18,7 @@ struct gate {
     atomic_bool closed;     // somebody is exclusive, or waits to be
     bool taken;             // guarded by the monitor
     unsigned readers;
+    struct reader exclusive;
     struct reader reader[GATE_READERS_MAX];
 };
 
@@ -70,11 +72,13 @@ void gate_close(struct gate *gate, int reader) {
     atomic_store(&gate->closed, true);
     while (anybody_inside(gate))
         monitor_wait(&gate->monitor, -1);
+    atomic_fetch_add(&gate->exclusive.turns, 1);
     monitor_leave(&gate->monitor);
 }
 
 void gate_open(struct gate *gate, int reader) {
     monitor_enter(&gate->monitor);
+    atomic_fetch_add(&gate->exclusive.turns, 1);
     gate->taken = false;
     atomic_store(&gate->closed, false);
     monitor_notify(&gate->monitor);
@@ -85,12 +89,17 @@ void gate_open(struct gate *gate, int reader) {
 void gate_mark(struct gate *gate, struct gate_mark *mark) {
     for (unsigned i = 0; i < gate->readers; i++)
         mark->turns[i] = atomic_load(&gate->reader[i].turns);
+    mark->exclusive = atomic_load(&gate->exclusive.turns);
+}
+
+static bool has_been_out(const struct reader *reader, uint64_t marked) {
+    return !(marked & 1) || atomic_load(&reader->turns) != marked;
 }
 
 bool gate_passed(struct gate *gate, const struct gate_mark *mark) {
     for (unsigned i = 0; i < gate->readers; i++)
-        if (mark->turns[i] & 1 && atomic_load(&gate->reader[i].turns) == mark->turns[i]) return false;
-    return true;
+        if (!has_been_out(&gate->reader[i], mark->turns[i])) return false;
+    return has_been_out(&gate->exclusive, mark->exclusive);
 }
 
 uint64_t gate_turns(struct gate *gate, unsigned reader) {

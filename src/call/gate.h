@@ -23,10 +23,11 @@ void gate_leave(struct gate *gate, unsigned reader);
 void gate_close(struct gate *gate, int reader);
 void gate_open(struct gate *gate, int reader);
 
-// Grace periods, for freeing what readers may still look at: mark, unlink before it; passed is true once every reader
-// has been out of the gate since the mark.
+// Grace periods, for freeing what readers may still look at: mark, unlink before it; passed is true once every reader,
+// and whoever was exclusive, has been out of the gate since the mark.
 struct gate_mark {
     uint64_t turns[GATE_READERS_MAX];
+    uint64_t exclusive;
 };
 void gate_mark(struct gate *gate, struct gate_mark *mark);
 bool gate_passed(struct gate *gate, const struct gate_mark *mark);

@@ -95,6 +95,21 @@ static void a_grace_period_ends_when_each_reader_was_outside(void **state) {
 
 static atomic_bool closed_now;
 
+static void a_grace_period_waits_for_who_is_exclusive(void **state) {
+    struct gate_mark mark;
+    gate_enter(gate, 0);
+    gate_close(gate, 0);
+    gate_mark(gate, &mark);
+    assert_false(gate_passed(gate, &mark));
+    gate_open(gate, 0);
+    assert_true(gate_passed(gate, &mark)); // reader 0 is inside, but came in after the mark
+    gate_mark(gate, &mark);
+    gate_close(gate, 0);
+    assert_true(gate_passed(gate, &mark));
+    gate_open(gate, 0);
+    gate_leave(gate, 0);
+}
+
 static void close_and_tell(void *argument) {
     gate_close(gate, GATE_NO_READER);
     closed_now = true;
@@ -117,6 +132,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nobody_is_inside_while_it_is_closed, open_gate, close_gate),
         cmocka_unit_test_setup_teardown(a_grace_period_ends_when_each_reader_was_outside, open_gate, close_gate),
+        cmocka_unit_test_setup_teardown(a_grace_period_waits_for_who_is_exclusive, open_gate, close_gate),
         cmocka_unit_test_setup_teardown(closing_waits_for_who_is_inside, open_gate, close_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
