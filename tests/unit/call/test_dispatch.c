@@ -13,7 +13,10 @@
 #include "base/memory.h"
 #include "base/words.h"
 #include "call/dispatch.h"
+#include "call/pause.h"
 #include "call/watches.h"
+#include "os/clock.h"
+#include "os/thread.h"
 #include "os/ticks.h"
 
 static struct keyspace *keyspace;
@@ -53,6 +56,7 @@ static const struct command commands[] = {
     {.name = "unwatch", .run = run_unwatch, .arity = 1, .categories = CAT_TRANSACTION},
     {.name = "waitlong", .run = run_wait, .arity = 1},
     {.name = "ping", .run = run_slow, .arity = 1},
+    {.name = "wipe", .run = run_slow, .arity = 1, .flags = CMD_WRITE, .admission = ADMIT_EXCLUSIVE},
     {.name = NULL}};
 
 static int install(void **state) {
@@ -68,7 +72,7 @@ static int open_all(void **state) {
     keyspace = keyspace_create(2);
     journal = journal_create(1, 1 << 20);
     journal_activate(journal, 0);
-    gate = gate_create(1);
+    gate = gate_create(2);
     dispatcher_init(&dispatcher, 0, keyspace, journal, gate);
     dispatcher.now_ms = 1000000;
     dispatcher.mono_ms = 5000;
@@ -175,8 +179,31 @@ static void too_few_replicas_stop_writes(void **state) {
     settings.min_replicas_to_write = 0;
 }
 
+// Inside the gate as reader 1, until reader 0 waits to be exclusive; then writes are paused, and it leaves.
+static void pause_behind_its_back(void *argument) {
+    uint64_t before = *(uint64_t *)argument;
+    while (gate_turns(gate, 0) == before)
+        clock_sleep_us(100);
+    pause_start(PAUSE_BY_FAILOVER, dispatcher.mono_ms, dispatcher.mono_ms + 1000, true);
+    gate_leave(gate, 1);
+}
+
+static void a_pause_begun_while_it_became_exclusive_holds(void **state) {
+    uint64_t turns = gate_turns(gate, 0);
+    gate_enter(gate, 1);
+    struct thread thread;
+    assert_int_equal(thread_start(&thread, "other", pause_behind_its_back, &turns), 0);
+    assert_int_equal(give("wipe"), DISPATCH_PARKED);
+    assert_int_equal(session.waiting, WAIT_PAUSED);
+    thread_join(&thread);
+    pause_end(PAUSE_BY_FAILOVER);
+    session.waiting = WAIT_NOTHING;
+    assert_int_equal(give("wipe"), DISPATCH_DONE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_pause_begun_while_it_became_exclusive_holds, open_all, close_all),
         cmocka_unit_test_setup_teardown(what_is_watched_is_not_routed, open_all, close_all),
         cmocka_unit_test_setup_teardown(writers_of_a_busy_slot_wait, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_primarys_stream_never_waits, open_all, close_all),
