@@ -28,7 +28,10 @@ static void show_and_exit(void (*text)(FILE *), FILE *to, int status) {
 
 bool options_read_quoted(const char *text, struct bytes *word) {
     struct words words = WORDS_EMPTY;
-    if (!words_split(bytes_from_string(text), &words) || words.count != 1) return false;
+    if (!words_split(bytes_from_string(text), &words) || words.count != 1) {
+        words_free(&words);
+        return false;
+    }
     *word = words.items[0];
     mem_free(words.items);
     return true;
