@@ -360,6 +360,12 @@ static bool summarise_nodes(struct sim *sim, struct node *node, uint32_t *number
             snprintf(why, size, "n%u sees n%u as %s", node->index, peer->index, failed ? "failed" : "well");
             return false;
         }
+        // Views that match while two have no link match by chance: neither will hear what the other does
+        // next.
+        if (peer->core && !seen.link_up) {
+            snprintf(why, size, "n%u has no link to n%u", node->index, peer->index);
+            return false;
+        }
         numbers[seen.index] = peer->index;
         uint64_t role = seen.flags & (CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA), of = UINT32_MAX;
         if (seen.primary_index != CLUSTER_NO_INDEX &&
@@ -465,6 +471,12 @@ static void explain(struct sim *sim, struct node *a, struct node *b, char *why, 
 bool check_settled(struct sim *sim, char *why, size_t size) {
     struct node *first = NULL;
     struct summary expected = {0};
+    uint32_t from, to;
+    // What was said in the troubles may undo what holds now: a FORGET that comes after the MEET, say.
+    if (network_holds_up(&sim->network, &from, &to)) {
+        snprintf(why, size, "what n%u said to n%u has not arrived yet", from, to);
+        return false;
+    }
     uint32_t *numbers = mem_calloc(CLUSTER_NO_INDEX + 1, sizeof *numbers);
     bool settled = true;
     for (uint32_t i = 0; i < sim->count && settled; i++) {

@@ -78,8 +78,9 @@ void check_stepped_down(struct sim *sim, struct node *node);
 // Its core said BECOME_PRIMARY.
 void check_promoted(struct sim *sim, struct node *node);
 
-// Do all living nodes agree on a healthy cluster? When not, `why` (size bytes) says what is in the way. Nodes
-// that are dead are to be seen as failed by all; `all_alive` says that there must be none.
+// Do all living nodes agree on a healthy cluster, each with a link to each, and has everything arrived that
+// was held up on its way? When not, `why` (size bytes) says what is in the way. Nodes that are dead are to be
+// seen as failed by all.
 bool check_settled(struct sim *sim, char *why, size_t size);
 
 #endif

@@ -370,6 +370,22 @@ static void message_arrives(struct event *event) {
     destroy_if_over(connection);
 }
 
+bool network_holds_up(const struct network *network, uint32_t *from, uint32_t *to) {
+    for (uint32_t node = 0; node < network->count; node++) {
+        const struct list_node *head = &network->hosts[node].connections[0];
+        LIST_EACH(entry, head) {
+            const struct connection *connection = LIST_ENTRY(entry, struct connection, of_node[0]);
+            for (int side = 0; side < 2; side++) {
+                if (!connection->first[side] || connection->end[!side] != END_OPEN) continue;
+                *from = connection->node[side];
+                *to = connection->node[!side];
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void retry_waiting(struct event *event) {
     struct connection *connection = event->subject;
     int side = (int)event->stamp;

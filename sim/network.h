@@ -98,6 +98,10 @@ void network_block(struct network *network, uint32_t from, uint32_t to, int by);
 
 void network_unblock_all(struct network *network);
 
+// Is there a message that a trouble held up and that its receiver may still read? Old news come late, also
+// after the trouble has ended. Says of whom, and to whom.
+bool network_holds_up(const struct network *network, uint32_t *from, uint32_t *to);
+
 static inline bool network_blocked(const struct network *network, uint32_t from, uint32_t to) {
     return network->blocks[(uint64_t)from * network->count + to] != 0;
 }
