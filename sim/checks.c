@@ -132,7 +132,7 @@ static bool knows_epoch(const struct node *node, const struct node *other) {
            seen.config_epoch == myself.config_epoch;
 }
 
-// An administrator's kind failover waits for the primary to pause and the replica to have all that was
+// An administrator's manual failover waits for the primary to pause and the replica to have all that was
 // written.
 static void check_handover(struct sim *sim, struct node *node) {
     if (!node->asked_kindly || node->replication.source < 0) return;
@@ -147,7 +147,7 @@ static void check_handover(struct sim *sim, struct node *node) {
     replication_advance(source);
     if (source->replication.offset != node->replication.offset)
         sim_fail(sim,
-                 "a kind failover loses nothing: n%u asks for votes at offset %" PRIu64
+                 "a manual failover loses nothing: n%u asks for votes at offset %" PRIu64
                  ", n%u is at %" PRIu64,
                  node->index, node->replication.offset, source->index, source->replication.offset);
 }

@@ -208,7 +208,7 @@ static void send(struct node *node, const struct cluster_action *action) {
 // -- orders
 // ----------------------------------------------------------------------------------------------------------
 
-// A kind failover has begun.
+// A manual failover has begun.
 static void expect_handover(struct node *node) {
     int source = node->replication.source;
     node->asked_kindly = source >= 0;

@@ -46,7 +46,7 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
 
 size_t number_format_unsigned(char *text, uint64_t value) {
     if (value >= 10 && value < 100) { // sizes of small strings, mostly
-        memcpy(text, digit_pairs + value * 2, 3);
+        memcpy(text, digit_pairs + value * 2, 2);
         text[2] = '\0';
         return 2;
     }

@@ -72,7 +72,7 @@ struct bus_handover {
     void (*ended)(uint64_t number, bool handed_over); // on worker 0, once: slots are another's, and the routes say so; or not
 };
 
-// Has the first heir that can do so take this node's place by CLUSTER FAILOVER, the kind failover: writes are held from the
+// Has the first heir that can do so take this node's place by CLUSTER FAILOVER, a manual failover: writes are held from the
 // replica's request on until the routes name it. One at a time. Thread: a worker.
 void bus_hand_over(const struct bus_handover *handover);
 

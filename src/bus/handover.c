@@ -13,7 +13,7 @@
 
 enum {
     ANSWER_MS = 1000,         // a replica that does not answer within this is passed over
-    ELECTION_MARGIN_MS = 600, // beyond the time of a kind failover: its clock and ours
+    ELECTION_MARGIN_MS = 600, // beyond the time of a manual failover: its clock and ours
     READ_ROOM = 1024,
 };
 

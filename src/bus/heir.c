@@ -2,18 +2,15 @@
 
 #include <string.h>
 
-static void add_command(struct buffer *out, const char *const *words, unsigned count) {
-    buffer_appendf(out, "*%u\r\n", count);
-    for (unsigned i = 0; i < count; i++)
-        buffer_appendf(out, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
-}
+#include "resp/request.h"
 
 unsigned heir_request(const char *user, const char *password, struct buffer *out) {
-    const char *login[] = {"AUTH", user, password}, *order[] = {"CLUSTER", "FAILOVER"};
     bool logs_in = password[0] != '\0';
-    if (logs_in && user[0] == '\0') login[1] = password;
-    if (logs_in) add_command(out, login, user[0] ? 3 : 2);
-    add_command(out, order, 2);
+    if (logs_in && user[0])
+        request_strings(out, "AUTH", user, password, NULL);
+    else if (logs_in)
+        request_strings(out, "AUTH", password, NULL);
+    request_strings(out, "CLUSTER", "FAILOVER", NULL);
     return logs_in ? 2 : 1;
 }
 

@@ -1,8 +1,7 @@
-// pause: until when clients must wait before their commands are taken, and which commands. CLIENT PAUSE asks
-// for one; so does a primary that hands over to its replica, a replica that loads a
-// snapshot which may be short, and a server that is about to end. Each asker has a pause of
-// its own and clients wait for the strictest. Thread: any; everything is atomic. A reader may see a pause start a command late,
-// never half of one.
+// pause: until when clients must wait before their commands are taken, and which commands. CLIENT PAUSE asks for one; so
+// does a primary that hands over to its replica, a replica that loads a snapshot which may be short, and a server that is
+// about to end. Each asker has a pause of its own and clients wait for the strictest. Thread: any; everything is atomic. A
+// reader may see a pause start a command late, never half of one.
 #ifndef SHOAL_CALL_PAUSE_H
 #define SHOAL_CALL_PAUSE_H
 

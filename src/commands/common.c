@@ -8,7 +8,7 @@
 
 struct entry *lookup_untouched(struct call *call, struct bytes key) {
     struct entry *entry = call_peek(call, key);
-    struct dispatch_counters *counters = dispatch_counters(call->worker);
+    struct dispatch_counters *counters = call_dispatcher(call)->counters;
     if (entry)
         counter_add(&counters->hits, 1);
     else

@@ -283,8 +283,8 @@ static void remember_head(struct resp_head *head, const uint64_t words[HEAD_WORD
         head->words[i] = words[i] & head->mask[i];
 }
 
-// Reads what a head says the long way, and remembers it if it is a head's size. The number of arguments, or -1.
-static int read_head(struct resp_batch *batch, struct bytes input, const uint64_t words[HEAD_WORDS], const char **at,
+// Reads what a head says the long way, and remembers it in its place if it has a head's size. The number of arguments, or -1.
+static int read_head(struct resp_head *head, struct bytes input, const uint64_t words[HEAD_WORDS], const char **at,
                      struct bytes *name, const void ***note) {
     const char *end = input.data + input.size;
     if (input.size <= SHORT_LINE_MAX) return -1;
@@ -292,7 +292,6 @@ static int read_head(struct resp_batch *batch, struct bytes input, const uint64_
     int count = short_length(at);
     if (count <= 0 || !short_argument(at, end, name)) return -1;
     if (*at - input.data > HEAD_MAX) return count;
-    struct resp_head *head = head_place(batch, words);
     remember_head(head, words, input.data, *name, count);
     *note = &head->note;
     return count;
@@ -313,7 +312,7 @@ static inline bool parse_short(struct resp_batch *batch, struct bytes input, str
         count = head->arguments;
         note = &head->note;
     } else {
-        count = read_head(batch, input, words, &at, &name, &note);
+        count = read_head(head, input, words, &at, &name, &note);
     }
     if (count <= 0 || batch->capacity - batch->used < (size_t)count) return false;
     struct bytes *arguments = batch->arguments + batch->used;

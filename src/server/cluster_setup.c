@@ -13,8 +13,6 @@
 
 enum { BUS_PORT_DISTANCE = 10000 };
 
-static struct gate *workers_gate; // written before the bus thread starts
-
 static uint16_t bus_port(void) {
     return config.cluster_port ? config.cluster_port : (uint16_t)(config.port + BUS_PORT_DISTANCE);
 }
@@ -55,7 +53,8 @@ static uint64_t progress(bool *at_work) {
         bool busy;
         worker_heartbeat_ms(worker_at(i), &busy);
         *at_work |= busy;
-        sum += gate_turns(workers_gate, i) + counter_read(&dispatch_counters(i)->commands);
+        const struct dispatcher *dispatcher = worker_dispatcher(worker_at(i));
+        sum += gate_turns(dispatcher->gate, i) + counter_read(&dispatcher->counters->commands);
     }
     return sum;
 }
@@ -88,7 +87,6 @@ bool cluster_start(struct keyspace *keyspace, struct gate *gate, struct buffer *
                                   .worker_loop = worker_loop(worker_at(0)),
                                   .dispatcher = worker_dispatcher(worker_at(0)),
                                   .progress = progress};
-    workers_gate = gate;
     fill(&options.config);
     return bus_start(&options, error);
 }

@@ -1,5 +1,6 @@
 #include "server/shutdown_handover.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -42,20 +43,16 @@ static void bus_has_ended(uint64_t of_number, bool handed_over) {
     end(handed_over);
 }
 
-static void sort_by_acknowledged(struct replication_follower *followers, unsigned count) {
-    for (unsigned i = 1; i < count; i++)
-        for (unsigned j = i; j > 0 && followers[j].acknowledged > followers[j - 1].acknowledged; j--) {
-            struct replication_follower less = followers[j - 1];
-            followers[j - 1] = followers[j];
-            followers[j] = less;
-        }
+static int more_acknowledged_first(const void *a, const void *b) {
+    const struct replication_follower *one = a, *other = b;
+    return (one->acknowledged < other->acknowledged) - (one->acknowledged > other->acknowledged);
 }
 
 // Those that are in sync, the best first.
 static void choose_heirs(struct bus_handover *order) {
     static struct replication_follower followers[FOLLOWERS_MAX];
     unsigned count = replication_followers(followers, FOLLOWERS_MAX);
-    sort_by_acknowledged(followers, count);
+    qsort(followers, count, sizeof *followers, more_acknowledged_first);
     for (unsigned i = 0; i < count && order->heir_count < BUS_HEIRS_MAX; i++) {
         if (followers[i].acknowledged < wanted_offset) continue;
         struct bus_heir *heir = &order->heirs[order->heir_count++];
@@ -94,8 +91,7 @@ static const char *why_not(void) {
     return keyspace_routes(keyspace)->cluster_ok ? NULL : "the cluster is down";
 }
 
-// On worker 0, inside the gate: routes may not be looked at in exclusive mode, in which the bus frees former
-// ones.
+// On worker 0, whose timer looks for acknowledgements.
 static void begin_to_look(void *nothing) {
     if (stage != BEGINS) return; // it was aborted
     bool owner = owns_slots(keyspace_routes(keyspace));

@@ -16,11 +16,15 @@ static void run_until_one_waits(void) {
 }
 
 // n5 has answered a ping of n0's, then moves to n1 and says so: that arrives first.
-static void a_late_answer_does_not_undo_a_move(void **state) {
+static void move_before_the_answer_arrives(void) {
     net.slow[5][0] = SLOW_ANSWERS;
     run_until_one_waits();
     ordered(5, "REPLICATE %s", me(1).id);
     deliver();
+}
+
+static void a_late_answer_does_not_undo_a_move(void **state) {
+    move_before_the_answer_arrives();
     assert_true(replicates(0, 5, 1));
     let_late_arrive();
     assert_true(replicates(0, 5, 1));
@@ -32,10 +36,7 @@ static void a_late_answer_does_not_make_a_primary_of_a_replica(void **state) {
     ordered(0, "MEET 127.0.0.1 %u", PORT + 5);
     run(2000);
     assert_true(seen(0, 5).flags & CLUSTER_NODE_PRIMARY);
-    net.slow[5][0] = SLOW_ANSWERS;
-    run_until_one_waits();
-    ordered(5, "REPLICATE %s", me(1).id);
-    deliver();
+    move_before_the_answer_arrives();
     assert_true(replicates(0, 5, 1));
     let_late_arrive();
     assert_true(replicates(0, 5, 1));
@@ -44,10 +45,7 @@ static void a_late_answer_does_not_make_a_primary_of_a_replica(void **state) {
 // What n5 says after its second move is lost: its late answer, of before the first one, is doubted, and the
 // next one, which comes at once, believed.
 static void who_moves_twice_is_seen_where_it_ended(void **state) {
-    net.slow[5][0] = SLOW_ANSWERS;
-    run_until_one_waits();
-    ordered(5, "REPLICATE %s", me(1).id);
-    deliver();
+    move_before_the_answer_arrives();
     net.cut[5][0] = true;
     ordered(5, "REPLICATE %s", me(0).id);
     deliver();
