@@ -28,10 +28,19 @@ static bool slot_argument(struct call *call, unsigned *slot) {
     return true;
 }
 
+// The databases that a client means which asks for the keys of a slot. As in Valkey it is the one that it has selected.
+// But tools that know of database 0 only must not take a slot for empty, and give it away with what the other databases
+// hold: who has never said SELECT is told of those, too.
+static bool means_all_databases(const struct call *call) {
+    return !call->session->has_selected && call->db == 0;
+}
+
 static void countkeysinslot(struct call *call) {
     unsigned slot;
-    if (enabled(call) && slot_argument(call, &slot))
-        reply_integer(call->reply, (int64_t)keyspace_slot_count_in(call->keyspace, call->db, slot));
+    if (!enabled(call) || !slot_argument(call, &slot)) return;
+    size_t count = means_all_databases(call) ? keyspace_slot_count(call->keyspace, slot)
+                                             : keyspace_slot_count_in(call->keyspace, call->db, slot);
+    reply_integer(call->reply, (int64_t)count);
 }
 
 struct key_list {
@@ -48,6 +57,17 @@ static bool list_key(void *context, struct entry *entry) {
     return true;
 }
 
+static void list_keys(struct call *call, unsigned slot, int64_t limit) {
+    struct key_list list = {.reply = call->reply, .left = limit};
+    size_t place = reply_array_begin(call->reply);
+    keyspace_slot_each(call->keyspace, call->db, slot, list_key, &list);
+    reply_array_end(call->reply, place, list.count);
+}
+
+static bool has_keys_elsewhere_only(const struct call *call, unsigned slot) {
+    return !keyspace_slot_count_in(call->keyspace, call->db, slot) && keyspace_slot_count(call->keyspace, slot);
+}
+
 static void getkeysinslot(struct call *call) {
     int64_t number, limit;
     if (!enabled(call)) return;
@@ -57,12 +77,12 @@ static void getkeysinslot(struct call *call) {
         return;
     }
     unsigned slot = (unsigned)number;
-    struct key_list list = {.reply = call->reply, .left = limit};
-    size_t place = reply_array_begin(call->reply);
     if (!call->exclusive) slot_lock(call->keyspace, slot);
-    keyspace_slot_each(call->keyspace, call->db, slot, list_key, &list);
+    if (means_all_databases(call) && has_keys_elsewhere_only(call, slot))
+        reply_errorf(call->reply, "ERR Hash slot %u has no keys in database 0, but in others: SELECT one first", slot);
+    else
+        list_keys(call, slot, limit);
     if (!call->exclusive) slot_unlock(call->keyspace, slot);
-    reply_array_end(call->reply, place, list.count);
 }
 
 static void help(struct call *call) {

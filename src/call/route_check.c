@@ -4,13 +4,34 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 
 struct presence {
     unsigned keys, missing;
+    bool crosses; // a key goes from one database into another
 };
+
+// Does the command write into another database than `db`, in which it was given?
+static bool crosses_databases(const struct command *command, const struct bytes *argv, int argc, unsigned db) {
+    int64_t other = db;
+    if (command_is(command, "move")) number_parse(argv[2], &other);
+    if (command_is(command, "copy"))
+        for (int i = 3; i + 1 < argc; i++)
+            if (bytes_is(argv[i], "db")) number_parse(argv[++i], &other);
+    return other != db;
+}
+
+// The database in which the commands after a queued one run.
+static unsigned database_after(const struct keyspace *keyspace, const struct queued_command *queued, unsigned db) {
+    int64_t chosen;
+    bool changes = command_is(queued->command, "select") && number_parse(queued->argv[1], &chosen) && chosen >= 0 &&
+                   chosen < (int64_t)keyspace_databases(keyspace);
+    return changes ? (unsigned)chosen : db;
+}
 
 static void look_for_keys(struct dispatcher *dispatcher, unsigned db, const struct command *command,
                           const struct bytes *argv, int argc, struct presence *presence) {
+    presence->crosses |= crosses_databases(command, argv, argc, db);
     int *positions = mem_alloc((size_t)argc * sizeof *positions);
     int found = command_keys(command, argv, argc, positions, false);
     for (int i = 0; i < found; i++) {
@@ -25,13 +46,17 @@ static void look_for_keys(struct dispatcher *dispatcher, unsigned db, const stru
 // How many keys the command (EXEC: its queue) names, and how many of them are not here.
 static struct presence count_keys(struct dispatcher *dispatcher, const struct session *session,
                                   const struct prepared *prepared) {
-    struct presence presence = {0, 0};
-    look_for_keys(dispatcher, session->db, prepared->command, prepared->parsed.argv, prepared->parsed.argc, &presence);
-    if (session->transaction.open && strcmp(prepared->command->name, "exec") == 0)
-        for (int i = 0; i < session->transaction.count; i++) {
-            const struct queued_command *queued = &session->transaction.queue[i];
-            look_for_keys(dispatcher, session->db, queued->command, queued->argv, queued->argc, &presence);
-        }
+    struct presence presence = {0};
+    const struct transaction *transaction = &session->transaction;
+    bool ends_queue = transaction->open && command_is(prepared->command, "exec");
+    unsigned db = session->db;
+    for (int i = 0; transaction->open && i < transaction->count; i++) {
+        const struct queued_command *queued = &transaction->queue[i];
+        if (ends_queue) look_for_keys(dispatcher, db, queued->command, queued->argv, queued->argc, &presence);
+        db = database_after(dispatcher->keyspace, queued, db);
+    }
+    if (!ends_queue)
+        look_for_keys(dispatcher, db, prepared->command, prepared->parsed.argv, prepared->parsed.argc, &presence);
     return presence;
 }
 
@@ -60,12 +85,15 @@ static bool check_moving(struct dispatcher *dispatcher, struct session *session,
     *decided = true;
     if (strcmp(command->name, "migrate") == 0) return true;
     struct presence presence = count_keys(dispatcher, session, prepared);
+    bool asked = routes->state[slot] & ROUTE_IMPORTING && (session->asking || command->flags & CMD_ASKING);
+    // The two databases of a slot may be on different nodes now: neither could tell what is in the other.
+    if (presence.crosses && (routes->state[slot] & ROUTE_MIGRATING || asked)) return try_again(reply);
     if (routes->state[slot] & ROUTE_MIGRATING && presence.missing) {
         if (presence.missing < presence.keys) return try_again(reply);
         if (routes->other[slot] == routes->myself) return true; // an order that sends the slot to its own owner
         return redirect(reply, routes, "ASK", slot, routes->other[slot]);
     }
-    if (routes->state[slot] & ROUTE_IMPORTING && (session->asking || command->flags & CMD_ASKING)) {
+    if (asked) {
         if (presence.keys > 1 && presence.missing) return try_again(reply);
         return true;
     }

@@ -89,6 +89,7 @@ struct session {
     size_t input_size, input_free; // of its input buffer, for CLIENT LIST
     int fd;                        // its number, for CLIENT LIST only
     bool unix_socket;
+    bool has_selected;        // it has said SELECT: it knows that there are databases
     struct list_node everyone; // the registry's
     void *replica;             // replication's, for SESSION_REPLICA
     char *name, *lib_name, *lib_version;   // or NULL

@@ -2,6 +2,7 @@
 
 struct settings settings = {
     .databases = 16,
+    .cluster_databases = 1,
     .maxmemory_policy = POLICY_NOEVICTION,
     .maxmemory_samples = 5,
     .maxmemory_eviction_tenacity = 10,

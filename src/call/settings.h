@@ -20,6 +20,7 @@ enum maxmemory_policy {
 struct settings {
     unsigned databases;
     bool cluster_enabled;
+    unsigned cluster_databases; // their number in cluster mode
     uint64_t maxmemory;
     enum maxmemory_policy maxmemory_policy;
     unsigned maxmemory_samples;
@@ -56,5 +57,10 @@ struct role {
 
 extern struct settings settings;
 extern struct role role;
+
+// As Redis is in cluster mode: there is no database but 0, and whoever names another is told so.
+static inline bool settings_only_database_zero(void) {
+    return settings.cluster_enabled && settings.cluster_databases == 1;
+}
 
 #endif

@@ -23,15 +23,15 @@ bool cluster_check_summary(const struct cluster_nodes *nodes) {
     for (size_t i = 0; i < nodes->count; i++) {
         const struct cluster_node *node = &nodes->items[i];
         if (!cluster_node_is_primary(node)) continue;
-        const struct reply *reply = CONNECTION_ASK(node->connection, "DBSIZE");
-        if (!reply || reply->type != REPLY_INTEGER) {
+        long long here = cluster_node_total_keys(node);
+        if (here < 0) {
             cluster_log(TONE_BAD, "[ERR] Node %s:%u does not tell its DBSIZE.\n", node->host, node->port);
             return false;
         }
         printf("%s:%u (%.8s...) -> %lld keys | %u slots | %u slaves.\n", node->host, node->port, node->id,
-               (long long)reply->integer, node->slot_count, node->replica_count);
-        send_keys(node, (long long)reply->integer);
-        keys += reply->integer;
+               here, node->slot_count, node->replica_count);
+        send_keys(node, here);
+        keys += here;
         primaries++;
     }
     cluster_log(TONE_GOOD, "[OK] %lld keys in %u masters.\n", keys, primaries);

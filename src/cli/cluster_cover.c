@@ -10,9 +10,8 @@
 #include "cli/cluster_log.h"
 #include "cli/terminal.h"
 #include "cluster/plan.h"
-#include "resp/request.h"
 
-enum { ANSWER_ROOM = 64, QUESTIONS_IN_FLIGHT = 1000 };
+enum { ANSWER_ROOM = 64 };
 
 // The uncovered slots by how many primaries hold keys of them.
 struct cover {
@@ -24,27 +23,8 @@ struct cover {
 };
 
 static bool count_keys(struct cover *cover, size_t index) {
-    const struct cluster_node *node = &cover->nodes->items[index];
-    for (size_t at = 0; at < cover->slot_count;) {
-        size_t n = 0;
-        for (; n < QUESTIONS_IN_FLIGHT && at + n < cover->slot_count; n++) {
-            struct buffer *queue = connection_queue(node->connection);
-            request_begin(queue, 3);
-            request_string(queue, "CLUSTER");
-            request_string(queue, "COUNTKEYSINSLOT");
-            request_integer(queue, cover->slots[at + n]);
-        }
-        for (size_t i = 0; i < n; i++) {
-            const struct reply *reply = connection_read(node->connection);
-            if (!reply || reply->type != REPLY_INTEGER) {
-                cluster_node_say_error(node, reply);
-                return false;
-            }
-            cover->keys[index * cover->slot_count + at + i] = (size_t)reply->integer;
-        }
-        at += n;
-    }
-    return true;
+    return cluster_node_add_keys(&cover->nodes->items[index], cover->slots, cover->slot_count,
+                                 cover->keys + index * cover->slot_count);
 }
 
 static bool look(struct cover *cover, const struct cluster_health *health) {

@@ -151,45 +151,53 @@ static bool are_equal(const struct cluster_node *source, const struct cluster_no
 
 // ---- Moving ----
 
-static const struct reply *migrate(const struct options *options, const struct cluster_node *source,
-                                   const struct cluster_node *target, const struct migrate_keys *keys,
+// What moves: the keys of one slot in one database.
+struct gathering {
+    const struct options *options;
+    const struct cluster_node *source, *target;
+    unsigned slot, db;
+};
+
+static const struct reply *migrate(const struct gathering *gathering, const struct migrate_keys *keys,
                                    bool replace) {
-    struct migrate_wish wish = migrate_wish_to(target, options);
+    struct migrate_wish wish = migrate_wish_to(gathering->target, gathering->db, gathering->options);
+    struct connection *connection = gathering->source->connection;
     wish.replace = replace;
-    migrate_append(connection_queue(source->connection), &wish, keys);
-    return connection_read(source->connection);
+    migrate_append(connection_queue(connection), &wish, keys);
+    return connection_read(connection);
 }
 
 static bool is_busy(const struct reply *reply) {
     return reply && reply->type == REPLY_ERROR && memmem(reply->text.data, reply->text.size, "BUSYKEY", 7);
 }
 
-static bool move_some(const struct options *options, const struct cluster_node *source,
-                      const struct cluster_node *target, const struct migrate_keys *keys) {
+static bool move_some(const struct gathering *gathering, const struct migrate_keys *keys) {
     // Without REPLACE at first even when it is allowed: that a key is at both nodes is worth saying.
-    const struct reply *reply = migrate(options, source, target, keys, false);
+    const struct reply *reply = migrate(gathering, keys, false);
     if (is_busy(reply)) {
         cluster_log(TONE_WARNING, "\n*** Target key exists\n");
-        if (!options->cluster.replace && !are_equal(source, target, keys)) return false;
+        if (!gathering->options->cluster.replace && !are_equal(gathering->source, gathering->target, keys))
+            return false;
         cluster_log(TONE_WARNING, "*** Replacing target keys...\n");
-        reply = migrate(options, source, target, keys, true);
+        reply = migrate(gathering, keys, true);
     }
     if (connection_reply_is_fine(reply)) return true;
     cluster_log(TONE_PLAIN, "\n");
-    cluster_node_say_error(source, reply);
+    cluster_node_say_error(gathering->source, reply);
     return false;
 }
 
 // The next keys of the slot; their texts are the reply's, so they are copied. False when the node does not
 // tell.
-static bool ask_keys(const struct options *options, const struct cluster_node *source, unsigned slot,
-                     struct migrate_keys *keys) {
+static bool ask_keys(const struct gathering *gathering, struct migrate_keys *keys) {
     char number[NUMBER_TEXT_MAX], count[NUMBER_TEXT_MAX];
-    number_format(number, slot);
-    number_format(count, options->cluster.pipeline > 0 ? options->cluster.pipeline : KEYS_AT_ONCE);
-    const struct reply *reply = CONNECTION_ASK(source->connection, "CLUSTER", "GETKEYSINSLOT", number, count);
+    int pipeline = gathering->options->cluster.pipeline;
+    number_format(number, gathering->slot);
+    number_format(count, pipeline > 0 ? pipeline : KEYS_AT_ONCE);
+    const struct reply *reply =
+        CONNECTION_ASK(gathering->source->connection, "CLUSTER", "GETKEYSINSLOT", number, count);
     if (!reply || reply->type != REPLY_ARRAY) {
-        cluster_node_say_error(source, reply);
+        cluster_node_say_error(gathering->source, reply);
         return false;
     }
     for (size_t i = 0; i < reply->count; i++)
@@ -197,22 +205,33 @@ static bool ask_keys(const struct options *options, const struct cluster_node *s
     return true;
 }
 
-bool cluster_gather_keys(const struct options *options, const struct cluster_node *source,
-                         const struct cluster_node *target, unsigned slot, uint64_t *moved) {
-    bool good = true;
-    *moved = 0;
-    cluster_log(TONE_PLAIN, "Moving slot %u from %s:%u to %s:%u: ", slot, source->host, source->port,
-                target->host, target->port);
+static bool gather_database(const struct gathering *gathering, uint64_t *moved) {
+    // The target is asked as well, for the values of keys that it has already.
+    bool good = cluster_node_select(gathering->source, gathering->db) &&
+                (gathering->db >= gathering->target->databases ||
+                 cluster_node_select(gathering->target, gathering->db));
     while (good) {
         struct migrate_keys keys = {0};
-        good = ask_keys(options, source, slot, &keys);
+        good = ask_keys(gathering, &keys);
         size_t count = keys.count;
-        if (good && count) good = move_some(options, source, target, &keys);
+        if (good && count) good = move_some(gathering, &keys);
         migrate_keys_free(&keys);
         if (!count) break;
         for (size_t i = 0; good && i < count; i++, ++*moved)
             cluster_log(TONE_PLAIN, ".");
     }
+    return good;
+}
+
+bool cluster_gather_keys(const struct options *options, const struct cluster_node *source,
+                         const struct cluster_node *target, unsigned slot, uint64_t *moved) {
+    struct gathering gathering = {options, source, target, slot, 0};
+    bool good = true;
+    *moved = 0;
+    cluster_log(TONE_PLAIN, "Moving slot %u from %s:%u to %s:%u: ", slot, source->host, source->port,
+                target->host, target->port);
+    for (; good && gathering.db < source->databases; gathering.db++)
+        good = gather_database(&gathering, moved);
     cluster_log(TONE_PLAIN, "\n");
     return good;
 }

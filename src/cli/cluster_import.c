@@ -26,6 +26,8 @@ struct import {
     uint16_t port;
     struct connection *source;
     const struct cluster_node *owners[HASH_SLOTS]; // NULL: none
+    unsigned databases;                            // that are imported: those that all nodes have
+    unsigned db;                                   // the one whose keys move now
     struct bar bar;
     uint64_t moved;
 };
@@ -75,14 +77,41 @@ static bool connect_source(struct import *import, const struct options *options)
     return false;
 }
 
+// The databases into which the keys can go: each node must have them.
+static unsigned fewest_databases(const struct cluster_nodes *nodes) {
+    unsigned fewest = UINT16_MAX;
+    for (size_t i = 0; i < nodes->count; i++)
+        if (nodes->items[i].databases < fewest) fewest = nodes->items[i].databases;
+    return fewest;
+}
+
+// Does the source have the database? Nothing is sent for the only one. False also when it says so with an
+// error.
+static bool select_source(struct import *import, unsigned db) {
+    char number[NUMBER_TEXT_MAX];
+    import->db = db;
+    if (import->databases == 1) return true;
+    number_format(number, db);
+    return connection_reply_is_fine(CONNECTION_ASK(import->source, "SELECT", number));
+}
+
 static bool count_keys(struct import *import) {
-    const struct reply *reply = CONNECTION_ASK(import->source, "DBSIZE");
-    if (!reply || reply->type != REPLY_INTEGER) {
-        say_source_error(import, reply);
-        return false;
+    uint64_t keys = 0;
+    for (unsigned db = 0; db < import->databases; db++) {
+        if (!select_source(import, db)) {
+            import->databases = db ? db : 1; // the source has fewer
+            break;
+        }
+        const struct reply *reply = CONNECTION_ASK(import->source, "DBSIZE");
+        if (!reply || reply->type != REPLY_INTEGER) {
+            say_source_error(import, reply);
+            return false;
+        }
+        if (db == 0 || reply->integer)
+            cluster_log(TONE_STEP, "*** Importing %lld keys from DB %u\n", (long long)reply->integer, db);
+        keys += (uint64_t)reply->integer;
     }
-    cluster_log(TONE_STEP, "*** Importing %lld keys from DB 0\n", (long long)reply->integer);
-    bar_begin(&import->bar, "keys", (uint64_t)reply->integer);
+    bar_begin(&import->bar, "keys", keys);
     return true;
 }
 
@@ -102,7 +131,7 @@ static bool send_key(const struct import *import, const struct options *options,
         cluster_log(TONE_BAD, "[ERR] Nobody owns slot %u of the key %.*s\n", slot, (int)key.size, key.data);
         return false;
     }
-    struct migrate_wish wish = migrate_wish_to(owner, options);
+    struct migrate_wish wish = migrate_wish_to(owner, import->db, options);
     wish.copy = options->cluster.copy;
     struct bytes one[] = {key};
     struct migrate_keys keys = {one, 1, 1};
@@ -162,7 +191,7 @@ static bool scan(struct import *import, char *cursor, size_t room, struct migrat
     return true;
 }
 
-static bool move_all(struct import *import, const struct options *options) {
+static bool move_database(struct import *import, const struct options *options) {
     char cursor[NUMBER_TEXT_MAX] = "0";
     bool good = true;
     do {
@@ -170,6 +199,17 @@ static bool move_all(struct import *import, const struct options *options) {
         good = scan(import, cursor, sizeof cursor, &page) && move_page(import, options, &page);
         migrate_keys_free(&page);
     } while (good && strcmp(cursor, "0") != 0 && !interrupt_noted());
+    return good;
+}
+
+static bool move_all(struct import *import, const struct options *options) {
+    bool good = true;
+    for (unsigned db = 0; good && db < import->databases && !interrupt_noted(); db++) {
+        good = select_source(import, db);
+        if (!good)
+            cluster_log(TONE_BAD, "[ERR] Source %s:%u has lost DB %u\n", import->host, import->port, db);
+        good = good && move_database(import, options);
+    }
     return good;
 }
 
@@ -187,6 +227,7 @@ static bool run(struct import *import, const struct options *options) {
                 options->cluster.arguments[0]);
     if (!cluster_load_address(&import->nodes, options, 0)) return false;
     if (!cluster_check_nodes(&import->nodes, true, &health)) return false;
+    import->databases = fewest_databases(&import->nodes);
     if (!connect_source(import, options) || !count_keys(import)) return false;
     find_owners(import);
     interrupt_watch();

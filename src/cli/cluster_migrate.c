@@ -5,9 +5,11 @@
 #include "base/memory.h"
 #include "resp/request.h"
 
-struct migrate_wish migrate_wish_to(const struct cluster_node *target, const struct options *options) {
+struct migrate_wish migrate_wish_to(const struct cluster_node *target, unsigned db,
+                                    const struct options *options) {
     return (struct migrate_wish){.host = target->host,
                                  .port = target->port,
+                                 .db = db,
                                  .timeout_ms = options->cluster.timeout_ms,
                                  .replace = options->cluster.replace,
                                  .user = options->user,
@@ -40,7 +42,7 @@ void migrate_append(struct buffer *out, const struct migrate_wish *wish, const s
     request_string(out, wish->host);
     request_integer(out, wish->port);
     request_string(out, "");
-    request_integer(out, 0);
+    request_integer(out, wish->db);
     request_integer(out, wish->timeout_ms);
     if (wish->copy) request_string(out, "COPY");
     if (wish->replace) request_string(out, "REPLACE");

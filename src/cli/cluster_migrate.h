@@ -15,13 +15,15 @@
 struct migrate_wish {
     const char *host;
     uint16_t port;
+    unsigned db;
     int timeout_ms;
     bool copy, replace;
     const char *user, *password;
 };
 
-// To the node, as the options of the command line say, its keys not copied but moved.
-struct migrate_wish migrate_wish_to(const struct cluster_node *target, const struct options *options);
+// To that database of the node, as the options of the command line say, its keys not copied but moved.
+struct migrate_wish migrate_wish_to(const struct cluster_node *target, unsigned db,
+                                    const struct options *options);
 
 // Keys with memory of their own.
 struct migrate_keys {

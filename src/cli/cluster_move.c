@@ -27,7 +27,7 @@ enum {
 // One slot of a batch.
 struct open_slot {
     uint16_t slot;
-    bool empty;   // the source has no keys of it left
+    bool empty;   // the source has no keys of it left in the database
     bool failed;  // a key could not be moved
     size_t asked; // keys of the MIGRATE that is under way
     uint64_t keys;
@@ -39,6 +39,7 @@ struct batch {
     struct cluster_node *source;
     struct open_slot slots[BATCH_SLOTS];
     size_t count;
+    unsigned db; // the database whose keys move now
     size_t keys_at_once;
     int64_t trouble_since_ms; // when the passing errors began that still go on; 0: there are none
 };
@@ -86,7 +87,7 @@ static void queue_key_question(struct batch *batch, unsigned slot) {
 }
 
 static void build_migrate(struct batch *batch, struct open_slot *open, const struct reply *reply) {
-    struct migrate_wish wish = migrate_wish_to(batch->mover->target, batch->mover->options);
+    struct migrate_wish wish = migrate_wish_to(batch->mover->target, batch->db, batch->mover->options);
     struct migrate_keys keys = {0};
     for (size_t i = 0; i < reply->count; i++)
         migrate_keys_add(&keys, reply->items[i].text);
@@ -201,9 +202,9 @@ static void adapt(struct batch *batch, size_t migrates, int64_t us) {
     if (each < MIGRATE_FAST_US && batch->keys_at_once < KEYS_MOST) batch->keys_at_once *= 2;
 }
 
-// Moves keys until no slot of the batch has any, or those that have can't give them. False when the source is
-// lost.
-static bool move_keys(struct batch *batch) {
+// Moves keys until no slot of the batch has any in the database, or those that have can't give them. False
+// when the source is lost.
+static bool move_keys_of_database(struct batch *batch) {
     for (;;) {
         size_t sent;
         if (!ask_for_keys(batch)) return false;
@@ -216,6 +217,17 @@ static bool move_keys(struct batch *batch) {
             adapt(batch, sent, clock_mono_us() - started);
         batch->mover->listener(batch->mover->context, &batch->mover->progress, NULL, NULL, 0);
     }
+}
+
+// Database after database: a migrating slot gets no new keys, so those that are empty stay so.
+static bool move_keys(struct batch *batch) {
+    for (batch->db = 0; batch->db < batch->source->databases; batch->db++) {
+        if (!cluster_node_select(batch->source, batch->db)) return false;
+        for (size_t i = 0; i < batch->count; i++)
+            batch->slots[i].empty = false;
+        if (!move_keys_of_database(batch)) return false;
+    }
+    return true;
 }
 
 // ---- Ownership ----

@@ -9,6 +9,7 @@
 #include "base/numbers.h"
 #include "cli/cluster_log.h"
 #include "cli/login.h"
+#include "resp/request.h"
 
 bool cluster_node_is_primary(const struct cluster_node *node) {
     return !node->primary_id[0];
@@ -37,13 +38,62 @@ struct cluster_node *cluster_nodes_fewest_replicas(const struct cluster_nodes *n
     return best;
 }
 
-long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot) {
+bool cluster_node_select(const struct cluster_node *node, unsigned db) {
     char number[NUMBER_TEXT_MAX];
-    number_format(number, slot);
-    const struct reply *reply = CONNECTION_ASK(node->connection, "CLUSTER", "COUNTKEYSINSLOT", number);
-    if (reply && reply->type == REPLY_INTEGER) return (long long)reply->integer;
-    cluster_node_say_error(node, reply);
-    return -1;
+    if (node->databases == 1) return true;
+    number_format(number, db);
+    return CLUSTER_NODE_ORDER(node, "SELECT", number);
+}
+
+enum { QUESTIONS_IN_FLIGHT = 1000 };
+
+static bool add_keys_here(const struct cluster_node *node, const uint16_t *slots, size_t count,
+                          size_t *keys) {
+    for (size_t at = 0; at < count;) {
+        size_t n = count - at < QUESTIONS_IN_FLIGHT ? count - at : QUESTIONS_IN_FLIGHT;
+        for (size_t i = 0; i < n; i++) {
+            struct buffer *queue = connection_queue(node->connection);
+            request_begin(queue, 3);
+            request_string(queue, "CLUSTER");
+            request_string(queue, "COUNTKEYSINSLOT");
+            request_integer(queue, slots[at + i]);
+        }
+        for (size_t i = 0; i < n; i++) {
+            const struct reply *reply = connection_read(node->connection);
+            if (!reply || reply->type != REPLY_INTEGER) {
+                cluster_node_say_error(node, reply);
+                return false;
+            }
+            keys[at + i] += (size_t)reply->integer;
+        }
+        at += n;
+    }
+    return true;
+}
+
+bool cluster_node_add_keys(const struct cluster_node *node, const uint16_t *slots, size_t count,
+                           size_t *keys) {
+    bool good = true;
+    for (unsigned db = 0; good && db < node->databases; db++)
+        good = cluster_node_select(node, db) && add_keys_here(node, slots, count, keys);
+    return good;
+}
+
+long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot) {
+    const uint16_t one = (uint16_t)slot;
+    size_t keys = 0;
+    return cluster_node_add_keys(node, &one, 1, &keys) ? (long long)keys : -1;
+}
+
+long long cluster_node_total_keys(const struct cluster_node *node) {
+    long long keys = 0;
+    for (unsigned db = 0; db < node->databases; db++) {
+        if (!cluster_node_select(node, db)) return -1;
+        const struct reply *reply = CONNECTION_ASK(node->connection, "DBSIZE");
+        if (!reply || reply->type != REPLY_INTEGER) return -1;
+        keys += (long long)reply->integer;
+    }
+    return keys;
 }
 
 void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply) {
@@ -172,6 +222,16 @@ static bool has_cluster_mode(const struct cluster_node *node) {
     return false;
 }
 
+// Only who knows the setting has more than one: an empty answer, or a refusal to tell, is that of a server
+// with database 0 alone.
+static unsigned ask_databases(const struct cluster_node *node) {
+    int64_t count;
+    const struct reply *reply = CONNECTION_ASK(node->connection, "CONFIG", "GET", "cluster-databases");
+    bool told = reply && reply->type == REPLY_ARRAY && reply->count == 2 &&
+                number_parse(reply->items[1].text, &count);
+    return told && count > 0 && count <= UINT16_MAX ? (unsigned)count : 1;
+}
+
 static void free_node(struct cluster_node *node) {
     connection_close(node->connection);
     buffer_free(&node->slots_as_seen);
@@ -188,6 +248,7 @@ static enum node_answer add_node(struct cluster_nodes *nodes, const char *host, 
     struct cluster_node *node = &nodes->items[nodes->count];
     *node = (struct cluster_node){.host = mem_strdup(host), .port = port, .connection = connection};
     if (has_cluster_mode(node) && ask_view(node, text)) {
+        node->databases = ask_databases(node);
         nodes->count++;
         return NODE_ADDED;
     }
@@ -279,11 +340,7 @@ void cluster_slots_describe(struct buffer *out, const uint8_t *slots, char betwe
 }
 
 bool cluster_node_is_empty(const struct cluster_node *node) {
-    bool empty = node->known_nodes == 1 && node->slot_count == 0;
-    if (empty) {
-        const struct reply *reply = CONNECTION_ASK(node->connection, "DBSIZE");
-        empty = reply && reply->type == REPLY_INTEGER && reply->integer == 0;
-    }
+    bool empty = node->known_nodes == 1 && node->slot_count == 0 && cluster_node_total_keys(node) == 0;
     if (!empty)
         cluster_log(
             TONE_BAD,

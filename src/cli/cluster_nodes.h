@@ -25,6 +25,7 @@ struct cluster_node {
     struct nodes_text_move *moves;
     size_t move_count;
     unsigned replica_count;
+    unsigned databases; // 1 for a server that has no cluster-databases
     uint64_t config_epoch;
     size_t known_nodes;          // nodes that it knows, itself included
     size_t linked_nodes;         // of these, itself and those that it reaches
@@ -66,8 +67,20 @@ struct cluster_node *cluster_nodes_find_prefix(const struct cluster_nodes *nodes
 struct cluster_node *cluster_nodes_fewest_replicas(const struct cluster_nodes *nodes,
                                                    const struct cluster_node *except);
 
-// How many keys of the slot the node holds; -1, with the reason said, when it does not tell.
+// What follows is about this database of the node. Nothing is sent to a node that has only one. False, with
+// the reason said, when it refuses.
+bool cluster_node_select(const struct cluster_node *node, unsigned db);
+
+// How many keys of the slot the node holds, in all databases; -1, with the reason said, when it does not
+// tell.
 long long cluster_node_count_keys(const struct cluster_node *node, unsigned slot);
+
+// The same for many slots: keys[i], of slots[i], is added to. False, with the reason said.
+bool cluster_node_add_keys(const struct cluster_node *node, const uint16_t *slots, size_t count,
+                           size_t *keys);
+
+// All keys of the node, in all databases; -1 when it does not tell.
+long long cluster_node_total_keys(const struct cluster_node *node);
 
 // Appends the slots as "[0-5460],[7]", first and last divided by `between`.
 void cluster_slots_describe(struct buffer *out, const uint8_t *slots, char between);

@@ -2,32 +2,26 @@
 
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "cli/cluster_json.h"
-#include "resp/request.h"
 
-enum { QUESTIONS_IN_FLIGHT = 1000, DETAIL_ROOM = 64 };
+enum { DETAIL_ROOM = 64 };
 
+// The keys that are to move, source by source; what a source does not tell is not counted.
 static uint64_t count_keys(const struct slot_move *moves, size_t count) {
-    uint64_t keys = 0;
-    for (size_t at = 0; at < count;) {
-        struct connection *connection = moves[at].source->connection;
-        size_t n = 0;
-        for (; at + n < count && n < QUESTIONS_IN_FLIGHT && moves[at + n].source->connection == connection;
-             n++) {
-            struct buffer *queue = connection_queue(connection);
-            request_begin(queue, 3);
-            request_string(queue, "CLUSTER");
-            request_string(queue, "COUNTKEYSINSLOT");
-            request_integer(queue, moves[at + n].slot);
-        }
-        for (size_t i = 0; i < n; i++) {
-            const struct reply *reply = connection_read(connection);
-            if (!reply) return 0;
-            if (reply->type == REPLY_INTEGER) keys += (uint64_t)reply->integer;
-        }
-        at += n;
+    uint16_t *slots = mem_calloc(count + 1, sizeof *slots);
+    size_t *keys = mem_calloc(count + 1, sizeof *keys);
+    uint64_t sum = 0;
+    for (size_t at = 0, n; at < count; at += n) {
+        for (n = 0; at + n < count && moves[at + n].source == moves[at].source; n++)
+            slots[at + n] = moves[at + n].slot;
+        cluster_node_add_keys(moves[at].source, slots + at, n, keys + at);
     }
-    return keys;
+    for (size_t i = 0; i < count; i++)
+        sum += keys[i];
+    mem_free(slots);
+    mem_free(keys);
+    return sum;
 }
 
 void progress_begin(struct progress_display *display, enum progress_style style,

@@ -71,7 +71,8 @@ bool parse_expiry(struct call *call, struct bytes text, enum time_unit unit, boo
 bool parse_database(struct call *call, struct bytes text, unsigned *db) {
     int64_t number;
     if (!call_integer_in(call, text, INT_MIN, INT_MAX, &number)) return false;
-    if (number < 0 || number >= (int64_t)keyspace_databases(call->keyspace)) {
+    unsigned count = settings_only_database_zero() ? settings.databases : keyspace_databases(call->keyspace);
+    if (number < 0 || number >= (int64_t)count) {
         reply_error(call->reply, "ERR DB index is out of range");
         return false;
     }

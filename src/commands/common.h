@@ -54,8 +54,9 @@ static inline struct bytes number_argument(struct number_argument *argument, int
     return argument->bytes;
 }
 
-// A number of databases as DBs are named in arguments: false, with "ERR DB index is out of range" or the
-// not-an-integer error replied.
+// A database as it is named in arguments: false, with "ERR DB index is out of range" or the not-an-integer
+// error replied. Where there is only database 0 (settings_only_database_zero) others of the configured number
+// pass, as at Redis: it is the caller who refuses them.
 bool parse_database(struct call *call, struct bytes text, unsigned *db);
 
 // Does `text` hold no byte that a name of a client must not have (spaces, control characters)?

@@ -151,12 +151,13 @@ void connection_quit(struct call *call) {
 void connection_select(struct call *call) {
     int64_t db;
     if (!call_integer_in(call, call->argv[1], INT32_MIN, INT32_MAX, &db)) return;
-    if (settings.cluster_enabled && db != 0)
+    if (settings_only_database_zero() && db != 0)
         reply_error(call->reply, "ERR SELECT is not allowed in cluster mode");
     else if (db < 0 || db >= (int64_t)keyspace_databases(call->keyspace))
         reply_error(call->reply, "ERR DB index is out of range");
     else {
         call->session->db = (unsigned)db;
+        call->session->has_selected = true;
         reply_ok(call->reply);
     }
 }
@@ -180,6 +181,7 @@ void connection_reset(struct call *call) {
     if (session->monitor) stop_monitoring(session);
     tracking_turn_off(session);
     session->db = 0;
+    session->has_selected = false;
     session->protocol = call->reply->protocol = 2;
     session->authenticated = settings.requirepass[0] == '\0';
     session->asking = session->cluster_readonly = false;

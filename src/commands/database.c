@@ -59,6 +59,7 @@ static bool parse_swapped(struct call *call, struct bytes text, const char *erro
 }
 
 static void server_swapdb(struct call *call) {
+    // It would exchange this node's part of two databases, and leave the other nodes' as they are.
     if (settings.cluster_enabled) {
         reply_error(call->reply, "ERR SWAPDB is not allowed in cluster mode");
         return;

@@ -65,7 +65,7 @@ static bool parse_copy(struct call *call, unsigned *db, bool *replace) {
             return false;
         }
     }
-    if (settings.cluster_enabled && *db != 0) {
+    if (settings_only_database_zero() && *db != 0) {
         reply_error(call->reply, "ERR Copying to another database is not allowed in cluster mode");
         return false;
     }
@@ -91,7 +91,7 @@ void key_copy(struct call *call) {
 }
 
 void key_move(struct call *call) {
-    if (settings.cluster_enabled) {
+    if (settings_only_database_zero()) {
         reply_error(call->reply, "ERR MOVE is not allowed in cluster mode");
         return;
     }

@@ -126,47 +126,83 @@ static void target_error(struct job *job, const char *line) {
     buffer_appendf(&job->error, "ERR Target instance replied with error: %s", line + 1);
 }
 
-// Sends everything. 0 or -errno.
-static int send_all(const struct job *job, struct target *target) {
+// What is said with a target about one job.
+struct talk {
+    struct job *job;
+    struct target *target;
+    struct buffer input, line;
+    size_t at;        // the input is read up to here
+    unsigned answers; // that have come
+    bool usable;      // nothing stands against the keys so far
+};
+
+// Says who we are and which database we mean. *due: how many answers that asks for. 0 or -errno.
+static int send_prefix(const struct talk *talk, bool selects, unsigned *due) {
     struct buffer prefix = BUFFER_EMPTY;
-    buffer_append_bytes(&prefix, buffer_bytes(&job->authentication));
-    if (target->db != job->target_db) {
+    buffer_append_bytes(&prefix, buffer_bytes(&talk->job->authentication));
+    *due = (talk->job->authentication.size > 0) + selects;
+    if (selects) {
         request_begin(&prefix, 2);
         request_string(&prefix, "SELECT");
-        request_integer(&prefix, job->target_db);
+        request_integer(&prefix, talk->job->target_db);
     }
-    int result = prefix.size ? socket_write_all(target->fd, prefix.data, prefix.size) : 0;
+    int result = prefix.size ? socket_write_all(talk->target->fd, prefix.data, prefix.size) : 0;
     buffer_free(&prefix);
-    return result ? result : socket_write_all(target->fd, job->requests.data, job->requests.size);
+    return result;
 }
 
-// Reads the answers and notes which keys have arrived. 0 or -errno; *answers: how many came.
-static int read_answers(struct job *job, struct target *target, unsigned *answers) {
-    struct buffer input = BUFFER_EMPTY, line = BUFFER_EMPTY;
-    size_t at = 0;
-    int before = (job->authentication.size > 0) + (target->db != job->target_db), result = 0;
-    bool usable = true;
-    for (int i = 0; i < before && result == 0; i++) {
-        result = read_line(target->fd, &input, &at, &line);
-        if (result) break;
-        ++*answers;
-        if (line.data[0] != '-') continue;
-        target_error(job, line.data);
-        usable = false; // keys that are restored all the same would be in the wrong database
-    }
-    for (int i = 0; i < job->key_count && result == 0; i++) {
-        result = read_line(target->fd, &input, &at, &line);
-        if (result) break;
-        ++*answers;
-        if (line.data[0] == '-')
-            target_error(job, line.data);
-        else
-            job->keys[i].arrived = usable;
-    }
-    target->db = usable ? job->target_db : -1;
-    buffer_free(&input);
-    buffer_free(&line);
+static int send_keys(const struct talk *talk) {
+    return socket_write_all(talk->target->fd, talk->job->requests.data, talk->job->requests.size);
+}
+
+static int read_answer(struct talk *talk) {
+    int result = read_line(talk->target->fd, &talk->input, &talk->at, &talk->line);
+    if (result == 0) talk->answers++;
     return result;
+}
+
+static int read_prefix(struct talk *talk, unsigned due) {
+    int result = 0;
+    for (unsigned i = 0; i < due && result == 0; i++) {
+        result = read_answer(talk);
+        if (result || talk->line.data[0] != '-') continue;
+        target_error(talk->job, talk->line.data);
+        talk->usable = false;
+    }
+    return result;
+}
+
+// Notes which keys have arrived.
+static int read_keys(struct talk *talk) {
+    struct job *job = talk->job;
+    int result = 0;
+    for (int i = 0; i < job->key_count && result == 0; i++) {
+        result = read_answer(talk);
+        if (result) break;
+        if (talk->line.data[0] == '-')
+            target_error(job, talk->line.data);
+        else
+            job->keys[i].arrived = talk->usable;
+    }
+    return result;
+}
+
+// Sends the job and reads the answers. The keys of another database than the connection's wait until that is selected:
+// at a target that does not have it they would else be left in the wrong one. *sending, *reading: 0 or -errno.
+static void converse(struct talk *talk, int *sending, int *reading) {
+    bool selects = talk->target->db != talk->job->target_db;
+    unsigned due;
+    *reading = 0;
+    *sending = send_prefix(talk, selects, &due);
+    if (!*sending && !selects) *sending = send_keys(talk);
+    if (!*sending) *reading = read_prefix(talk, due);
+    if (*sending || *reading) return;
+    if (selects) {
+        talk->target->db = talk->usable ? talk->job->target_db : -1;
+        if (!talk->usable) return;
+        *sending = send_keys(talk);
+    }
+    if (!*sending) *reading = read_keys(talk);
 }
 
 // 0 or -errno.
@@ -181,14 +217,18 @@ static int connect_to(const struct job *job, struct target *target, unsigned cou
     return result;
 }
 
-// Sends the job and reads its answers. *sending, *reading: 0 or -errno.
+// Sends the job and reads its answers. *sending, *reading: 0 or -errno; *answers: how many came.
 static void exchange(struct job *job, struct target *target, unsigned courier, int *sending, int *reading,
                      unsigned *answers) {
+    struct talk talk = {.job = job, .target = target, .input = BUFFER_EMPTY, .line = BUFFER_EMPTY, .usable = true};
+    *sending = -ECANCELED;
+    *reading = 0;
     socket_set_timeout(target->fd, job->timeout_ms);
-    *answers = 0;
-    *sending = take_up(courier, target->fd) ? send_all(job, target) : -ECANCELED;
-    *reading = *sending ? 0 : read_answers(job, target, answers);
+    if (take_up(courier, target->fd)) converse(&talk, sending, reading);
     lay_down(courier);
+    *answers = talk.answers;
+    buffer_free(&talk.input);
+    buffer_free(&talk.line);
 }
 
 static void carry(struct job *job, unsigned courier) {

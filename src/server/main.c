@@ -167,7 +167,7 @@ static void say_mode(void) {
 }
 
 static void create_floors(void) {
-    keyspace = keyspace_create(settings.databases);
+    keyspace = keyspace_create(settings.cluster_enabled ? settings.cluster_databases : settings.databases);
     gate = gate_create(config.threads);
     journal = journal_create(DISPATCHERS_MAX, replication_settings.backlog_size);
     workers_create(config.threads, keyspace, journal, gate);

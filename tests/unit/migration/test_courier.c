@@ -105,14 +105,21 @@ static void keys_that_are_answered_have_arrived(void **state) {
     // The connection is kept, and selects the other database that is wanted.
     assert_int_equal(migration_cached_sockets(), 1);
     job = send_keys(1, 5);
-    answer(fd, "payload", "+OK\r\n+OK\r\n");
+    answer(fd, "SELECT\r\n$1\r\n5\r\n", "+OK\r\n");
+    answer(fd, "payload", "+OK\r\n");
     wait_for(2);
     expect(job, "", "1");
-    // A database that can't be selected: nothing has arrived where it should.
+    // A database that can't be selected: no key is sent, since it would come into another one.
     job = send_keys(2, 99);
-    answer(fd, "payload", "-ERR DB index is out of range\r\n+OK\r\n+OK\r\n");
+    answer(fd, "SELECT\r\n$2\r\n99\r\n", "-ERR DB index is out of range\r\n");
     wait_for(3);
     expect(job, "ERR Target instance replied with error: ERR DB index is out of range", "00");
+    // Where the connection stands now is not taken for known.
+    job = send_keys(1, 5);
+    answer(fd, "SELECT\r\n$1\r\n5\r\n", "+OK\r\n");
+    answer(fd, "payload", "+OK\r\n");
+    wait_for(4);
+    expect(job, "", "1");
     socket_close(fd);
 
     // Two kept connections, both closed by the target meanwhile: the third try must be a new one.
@@ -121,7 +128,7 @@ static void keys_that_are_answered_have_arrived(void **state) {
     two = take_connection();
     answer(one, "payload", "+OK\r\n");
     answer(two, "payload", "+OK\r\n");
-    wait_for(5);
+    wait_for(6);
     expect(first, "", "1");
     expect(second, "", "1");
     assert_int_equal(migration_cached_sockets(), 2);
@@ -130,21 +137,21 @@ static void keys_that_are_answered_have_arrived(void **state) {
     job = send_keys(1, 0);
     fd = take_connection();
     answer(fd, "payload", "+OK\r\n");
-    wait_for(6);
+    wait_for(7);
     expect(job, "", "1");
 
     // The target goes in the middle of its answers.
     job = send_keys(3, 0);
     answer(fd, "payload", "+OK\r\n");
     socket_close(fd);
-    wait_for(7);
+    wait_for(8);
     expect(job, "IOERR error or timeout reading from target instance", "100");
 
     // A target that says nothing.
     job = send_keys(1, 0);
     int64_t before = clock_mono_ms();
     fd = take_connection();
-    wait_for(8);
+    wait_for(9);
     assert_in_range(clock_mono_ms() - before, 1500, 15000);
     expect(job, "IOERR error or timeout reading from target instance", "0");
     socket_close(fd);
@@ -152,7 +159,7 @@ static void keys_that_are_answered_have_arrived(void **state) {
     // And one that is not there.
     socket_close(listener);
     job = send_keys(1, 0);
-    wait_for(9);
+    wait_for(10);
     assert_non_null(strstr(buffer_string(&job->error), "IOERR error or timeout writing to target instance"));
     assert_false(job->keys[0].arrived);
     job_free(job);
