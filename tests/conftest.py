@@ -5,11 +5,14 @@ import tempfile
 
 import pytest
 
-from support import programs
+from support import programs, spread
 from support import server as servers
 from support.cluster import Cluster
 from support.proxy import Proxy
 from support.server import Yard
+
+# An assertion that fails in there shows what it compared, as one in a test does.
+pytest.register_assert_rewrite("support.cli")
 
 
 def _directory(request):
@@ -76,8 +79,34 @@ def pytest_runtest_makereport(item, call):
             report.sections.append((f"log of {one} in {one.directory}", one.tail(12)))
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures time; while it runs, no other test of the same run does")
+    spread.open_room(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return spread.scheduler(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    spread.note_end(node.config, error)
+
+
+def pytest_sessionfinish(session):
+    spread.judge_end(session)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    with spread.room_for(item):
+        yield
+
+
 def pytest_collection_modifyitems(items):
     """Under a sanitizer, what needs minutes there is left out."""
+    items[:] = spread.in_order(items)
     if not programs.SANITIZED:
         return
     for item in items:

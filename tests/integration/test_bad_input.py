@@ -430,7 +430,8 @@ def test_nodes_conf_is_locked_against_a_second_process(server):
     assert first.call("PING") == b"PONG"
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x00", b"\x00\x01v", b"\x00\x01v\x0a\x00" + b"\x00" * 7, os.urandom(50), b"\xff" * 100])
+@pytest.mark.parametrize("payload", [b"", b"\x00", b"\x00\x01v", b"\x00\x01v\x0a\x00" + b"\x00" * 7, os.urandom(50), b"\xff" * 100],
+                         ids=len)
 def test_restore_of_what_is_no_dump(precious, payload):
     with precious.client() as client:
         assert client.reply("RESTORE", "k", 0, payload) == "ERR DUMP payload version or checksum are wrong"

@@ -10,6 +10,7 @@ from support import ports, programs
 from support.programs import SLOWNESS
 
 SCRIPT = programs.ROOT / "utils" / "create-cluster" / "create-cluster"
+NODES = 3
 
 
 @pytest.fixture
@@ -25,19 +26,13 @@ def script(tmp_path):
         return subprocess.run([SCRIPT, *words], cwd=tmp_path, input=stdin, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=120 * SLOWNESS, env={**os.environ, "TERM": "dumb"})
 
-    for _ in range(5):  # another program may have one of the two ports after the first
-        first = ports.take()
-        (tmp_path / "config.sh").write_text(f"BIN_PATH={binaries}\nPORT={first - 1}\nNODES=3\nREPLICAS=0\n")
-        started = call("start")
-        if started.returncode == 0:
-            break
-        call("stop")
-        call("clean")
-        ports.give_back(first)
+    first = ports.take(NODES)
+    (tmp_path / "config.sh").write_text(f"BIN_PATH={binaries}\nPORT={first - 1}\nNODES={NODES}\nREPLICAS=0\n")
+    started = call("start")
     assert started.returncode == 0, started.stdout
     yield call
     call("stop")
-    ports.give_back(first)
+    ports.give_back(*range(first, first + NODES))
 
 
 def test_life_of_a_cluster(script, tmp_path):

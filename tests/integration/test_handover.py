@@ -1,109 +1,29 @@
 """A primary that is told to end hands its slots over to a replica first: writes wait for a moment, none is refused for
 long, and none that was acknowledged is lost."""
 import signal
-import threading
 import time
 
 import pytest
 
 from support import programs
-from support.cluster import cluster_info, slot_of
+from support.cluster import cluster_info
 from support.mixed import OURS, REDIS, MixedCluster
 from support.programs import SLOWNESS, wait_until
-from support.resp import Client, Error
+from support.resp import Client
+from support.writers import HARMLESS, Writer, tags_in
 
 pytestmark = pytest.mark.skipif(programs.testing_redis_itself(), reason="a redis-server hands nothing over")
 TIMEOUT = int(2000 * SLOWNESS)
-HARMLESS = {"MOVED", "Closed", "ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"}
 REFUSAL_MAX = 0.2 * SLOWNESS  # seconds, of the issue
 
 
-class Writer:
-    """Counts up one key after the other as a cluster client does: follows MOVED, and asks another node when one does not
-    answer. Notes what was acknowledged, and the longest time for which a key's writes were not taken."""
-
-    def __init__(self, ports, keys):
-        self.ports = list(ports)
-        self.acknowledged = {key: 0 for key in keys}
-        self.longest = {key: 0.0 for key in keys}
-        self.errors = {}
-        self.failures = []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(key,)) for key in keys]
-
-    def note(self, word):
-        self.errors[word] = self.errors.get(word, 0) + 1
-
-    def write(self, clients, port, key):
-        """One try: (it was acknowledged, where to try next)."""
-        others = [other for other in self.ports if other != port]
-        elsewhere = others[int(time.monotonic() * 1e6) % len(others)]
-        try:
-            if port not in clients:
-                clients[port] = Client(port, timeout=10)
-            reply = clients[port].reply("SET", key, self.acknowledged[key] + 1)
-        except OSError as error:
-            self.note(type(error).__name__)
-            lost = clients.pop(port, None)
-            if lost:
-                lost.close()
-            return False, elsewhere
-        if isinstance(reply, Error):
-            self.note(reply.code)
-            return False, int(reply.rsplit(":", 1)[1]) if reply.code == "MOVED" else elsewhere
-        return True, port
-
-    def run(self, key):
-        clients, port, last = {}, self.ports[0], time.monotonic()
-        try:
-            while not self.stop.is_set():
-                taken, port = self.write(clients, port, key)
-                if taken:
-                    now = time.monotonic()
-                    self.longest[key] = max(self.longest[key], now - last)
-                    last = now
-                    self.acknowledged[key] += 1
-                time.sleep(0.001)
-        except BaseException as error:  # noqa: BLE001
-            self.failures.append(repr(error))
-        for client in clients.values():
-            client.close()
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        self.more()
-        self.forget_times()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-
-    def forget_times(self):
-        for key in self.longest:
-            self.longest[key] = 0.0
-
-    def more(self, count=20):
-        marks = dict(self.acknowledged)
-        wait_until(lambda: self.failures or all(self.acknowledged[key] >= marks[key] + count for key in marks), 20,
-                   "more writes")
-
-    def check(self, six, owner):
-        """Nothing is missing at the new owner."""
-        assert not self.failures, self.failures
-        with owner.client() as client:
-            for key, count in self.acknowledged.items():
-                assert int(client.reply("GET", key)) in (count, count + 1), (key, count)
+def tags_of(six, node, count, stem="key"):
+    (entry,) = [entry for entry in six.view(node) if "myself" in entry["flags"]]
+    return tags_in({slot for first, last in entry["slots"] for slot in range(first, last + 1)}, count, stem)
 
 
-def keys_of(six, node, count):
-    entry = next(entry for entry in six.view(node) if "myself" in entry["flags"])
-    mine = entry["slots"]
-    names = (f"key{i}" for i in range(100000))
-    return [name for _, name in zip(range(count), (name for name in names
-            if any(first <= slot_of(name) <= last for first, last in mine)))]
+def writer_to(nodes, tags):
+    return Writer([node.port for node in nodes], tags)
 
 
 def end(node, how):
@@ -119,20 +39,21 @@ def end(node, how):
     return time.monotonic() - start
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["SIGTERM", "SHUTDOWN FAILOVER"])
 def test_a_primary_that_ends_hands_over(cluster, how):
     """Five rounds: the replica takes over before the primary is gone, which comes back as its replica."""
     six = cluster(3, 1, cluster_node_timeout=TIMEOUT, io_threads=2)
     old = six.masters()[0]
     (heir,) = six.replicas_of(old)
-    keys = keys_of(six, old, 4)
     for turn in range(5):
+        tags = tags_of(six, old, 4, f"turn{turn}:")
         epoch = int(cluster_info(heir.client())["cluster_current_epoch"])
-        with Writer([node.port for node in six.nodes], keys) as writer:
+        with writer_to(six.nodes, tags) as writer:
             end(old, how)
             writer.more()
-            longest = max(writer.longest.values())
-        writer.check(six, heir)
+            longest = writer.longest_gap()
+        writer.check(lambda _: heir.port)
         print(f"{how} {turn}: longest refusal {longest * 1000:.0f} ms, met {writer.errors}")
         assert longest <= REFUSAL_MAX, (turn, writer.longest, writer.errors)
         assert set(writer.errors) <= HARMLESS, writer.errors
@@ -149,16 +70,16 @@ def test_the_replica_of_another_make_takes_over(yard):
     """A redis-server is asked in the same way."""
     six = MixedCluster(yard, [OURS, REDIS, OURS, REDIS, OURS, REDIS], cluster_node_timeout=TIMEOUT)
     old, heir = six.arrange(OURS, OURS, OURS)
-    keys = keys_of(six, old, 2)
+    tags = tags_of(six, old, 2)
     six.rest(heir)
-    with Writer([node.port for node in six.nodes], keys) as writer:
+    with writer_to(six.nodes, tags) as writer:
         end(old, "SIGTERM")
         writer.more()
-    writer.check(six, heir)
+    writer.check(lambda _: heir.port)
     assert "My slots are handed over." in old.log()
     assert heir.call("ROLE")[0] == b"master"
     # It looks at its elections ten times a second, and we have no say in that.
-    assert max(writer.longest.values()) < 2 * SLOWNESS, writer.longest
+    assert writer.longest_gap() < 2 * SLOWNESS, writer.longest
 
 
 def test_the_best_replica_is_asked(cluster):
@@ -166,17 +87,17 @@ def test_the_best_replica_is_asked(cluster):
     nine = cluster(3, 2, cluster_node_timeout=int(10000 * SLOWNESS))
     old = nine.masters()[0]
     hanging, heir = nine.replicas_of(old)
-    keys = keys_of(nine, old, 2)
-    with Writer([node.port for node in nine.nodes if node is not hanging], keys) as writer:
+    tags = tags_of(nine, old, 2)
+    with writer_to([node for node in nine.nodes if node is not hanging], tags) as writer:
         hanging.pause()
         writer.more()
         writer.forget_times()
         end(old, "SIGTERM")
         writer.more()
     hanging.resume()
-    writer.check(nine, heir)
+    writer.check(lambda _: heir.port)
     # Right after nine nodes were made the disk may be slow to take the winner's new epoch; a failover would take longer.
-    assert max(writer.longest.values()) <= 10 * REFUSAL_MAX, writer.longest
+    assert writer.longest_gap() <= 10 * REFUSAL_MAX, writer.longest
     nine.wait_stable()
 
 
@@ -256,7 +177,7 @@ def test_no_replica_no_handover(cluster):
     assert "no replica is connected" in first.log()
     hanging = six.replicas_of(second)[0]
     hanging.pause()
-    key = keys_of(six, second, 1)[0]
+    key = tags_of(six, second, 1)[0]
     second.call("SET", key, "1")
     assert 2.5 < end(second, "SIGTERM") < 3 + 3 * SLOWNESS
     log = second.log()
@@ -269,7 +190,7 @@ def test_a_handover_can_be_taken_back(cluster):
     six = cluster(3, 1, cluster_node_timeout=int(10000 * SLOWNESS))
     old = six.masters()[0]
     (heir,) = six.replicas_of(old)
-    key = keys_of(six, old, 1)[0]
+    key = tags_of(six, old, 1)[0]
     heir.pause()
     with old.client() as client, old.client() as asker:
         client.call("SET", key, "1")

@@ -112,6 +112,25 @@ class Cluster:
     def wait_stable(self, seconds=30, seen_by=None):
         wait_until(lambda: self.is_stable(seen_by), seconds, "a stable cluster", step=0.1)
 
+    def agree(self):
+        """True when all living nodes have one view: ids, addresses, roles, primaries, epochs and slots."""
+        views = {}
+        for node in self.alive():
+            entries = self.view(node)
+            view = tuple(sorted((entry["id"], entry["host"], entry["port"], entry["bus"], entry["primary"],
+                                 tuple(sorted(set(entry["flags"]) - {"myself"})), entry["epoch"],
+                                 tuple(entry["slots"])) for entry in entries))
+            views.setdefault(view, []).append(node)
+            assert all(entry["link"] == "connected" for entry in entries), (node, entries)
+        if len(views) > 1:
+            (_, first), (_, second) = sorted(((-len(nodes), view) for view, nodes in views.items()))[:2]
+            raise AssertionError(f"{list(views.values())} differ in {set(first) ^ set(second)}")
+        return True
+
+    def wait_agreed(self, seconds=30):
+        self.wait_stable(seconds)
+        wait_until(self.agree, seconds, "one view of all nodes", step=0.1)
+
     def node_at(self, port):
         return next(node for node in self.nodes if node.port == port)
 

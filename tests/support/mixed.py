@@ -128,25 +128,6 @@ class MixedCluster(Cluster):
                 return f"{stem}{i}"
         raise AssertionError(f"{node} owns no slot of the names")
 
-    def agree(self):
-        """True when all living nodes have one view: ids, addresses, roles, primaries, epochs and slots."""
-        views = {}
-        for node in self.alive():
-            entries = self.view(node)
-            view = tuple(sorted((entry["id"], entry["host"], entry["port"], entry["bus"], entry["primary"],
-                                 tuple(sorted(set(entry["flags"]) - {"myself"})), entry["epoch"],
-                                 tuple(entry["slots"])) for entry in entries))
-            views.setdefault(view, []).append(node)
-            assert all(entry["link"] == "connected" for entry in entries), (node, entries)
-        if len(views) > 1:
-            (_, first), (_, second) = sorted(((-len(nodes), view) for view, nodes in views.items()))[:2]
-            raise AssertionError(f"{list(views.values())} differ in {set(first) ^ set(second)}")
-        return True
-
-    def wait_agreed(self, seconds=30):
-        self.wait_stable(seconds)
-        wait_until(self.agree, seconds, "one view of all nodes", step=0.1)
-
     def saw(self, observer, node, flags):
         """The observer shows one of the flags for the node."""
         return any(entry["port"] == node.port and set(entry["flags"]) & set(flags) for entry in self.view(observer))

@@ -40,17 +40,21 @@ def _reserve(port):
     return True
 
 
-def take():
-    """Returns a port that is free and whose bus port is free as well."""
+def take(count=1):
+    """Returns a port that is free and whose bus port is free as well; the first of `count` such ports in a row."""
     _directory.mkdir(mode=0o700, exist_ok=True)
     for _ in range(2000):
-        port = _random.randrange(FIRST, LAST)
-        if port not in _held and _reserve(port):
-            return port
+        first = _random.randrange(FIRST, LAST + 1 - count)
+        row = range(first, first + count)
+        got = [port for port in row if port not in _held and _reserve(port)]
+        if len(got) == count:
+            return first
+        give_back(*got)
     raise RuntimeError("no free port for a test server")
 
 
-def give_back(port):
-    handle = _held.pop(port, None)
-    if handle is not None:
-        os.close(handle)
+def give_back(*ports):
+    for port in ports:
+        handle = _held.pop(port, None)
+        if handle is not None:
+            os.close(handle)

@@ -236,11 +236,14 @@ class Server:
                 self.process.kill()
                 self.process.wait()
             found = found or self.trouble()
-        if self.owns_port:
-            ports.give_back(self.port)
         if self in live:
             live.remove(self)
         return found
+
+    def give_back_port(self):
+        """For when nobody is left who might still talk to this port: another test may get it at once."""
+        if self.owns_port:
+            ports.give_back(self.port)
 
 
 class Yard:
@@ -273,6 +276,8 @@ class Yard:
         for server in self.servers:
             server.ask_to_end()
         found = dead + [trouble for server in self.servers for trouble in server.dispose()]
+        for server in self.servers:
+            server.give_back_port()
         if not found and not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
         return list(dict.fromkeys(found))
