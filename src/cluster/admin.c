@@ -11,6 +11,7 @@
 #include "cluster/handshake.h"
 #include "cluster/peers.h"
 #include "cluster/slots.h"
+#include "cluster/speak.h"
 
 enum { TEXT_MAX = 512, BUS_PORT_OFFSET = 10000, PORT_MAX = 65535 };
 
@@ -192,6 +193,9 @@ static void reset(struct cluster *cluster, bool hard) {
         peer_random_id(cluster, id);
         peer_rename(cluster, myself, id);
         peer_random_id(cluster, myself->shard_id);
+        // Nothing of the former life may be said under the new name, not even until this is saved.
+        cluster->next_spoken_save = 0;
+        spoken_refresh(cluster);
     }
     promise(cluster);
     cluster->todo |= TODO_STATE | TODO_ROUTES;

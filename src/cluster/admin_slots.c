@@ -41,9 +41,17 @@ static void apply(struct admin *admin, bool add, const uint8_t *chosen) {
     admin_accept(admin);
 }
 
+// A replica owns no slot. (Redis lets it have what nobody would believe; nodes.conf could not be read again.)
+static bool may_own(struct admin *admin) {
+    bool primary = peer_is(admin->cluster->myself, CLUSTER_NODE_PRIMARY);
+    if (!primary) admin_reject(admin, "ERR Please use ADDSLOTS only with masters.");
+    return primary;
+}
+
 static void change_slots(struct admin *admin, bool add) {
     uint8_t chosen[PACKET_SLOTS_SIZE] = {0};
     unsigned slot;
+    if (add && !may_own(admin)) return;
     for (size_t i = 1; i < admin->order->count; i++)
         if (!read_slot(admin, i, &slot) || !choose(admin, slot, add, chosen)) return;
     apply(admin, add, chosen);
@@ -52,6 +60,7 @@ static void change_slots(struct admin *admin, bool add) {
 static void change_ranges(struct admin *admin, bool add) {
     uint8_t chosen[PACKET_SLOTS_SIZE] = {0};
     unsigned first, last;
+    if (add && !may_own(admin)) return;
     for (size_t i = 1; i + 1 < admin->order->count; i += 2) {
         if (!read_slot(admin, i, &first) || !read_slot(admin, i + 1, &last)) return;
         if (first > last) {

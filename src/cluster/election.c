@@ -211,6 +211,8 @@ void election_update(struct cluster *cluster) {
 uint64_t election_deadline(const struct cluster *cluster) {
     const struct election *election = &cluster->election;
     if (election->at == 0 || election->asked) return UINT64_MAX;
+    // We slept through it: nothing is due before a new one is planned.
+    if (elapsed(cluster, election->at) > auth_timeout(cluster)) return UINT64_MAX;
     return election->at;
 }
 

@@ -90,8 +90,9 @@ struct peer *handshake_finish(struct cluster *cluster, struct peer *peer, const 
     }
     peer_rename(cluster, peer, packet->sender);
     action_note(cluster, LOG_VERBOSE, "Handshake with node %.40s completed.", peer->id);
-    peer->flags = (uint16_t)((peer->flags & ~(CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_MEET)) |
-                             (packet->flags & (CLUSTER_NODE_PRIMARY | CLUSTER_NODE_REPLICA)));
+    // It is one or the other, whatever its flags say.
+    unsigned role = packet->flags & CLUSTER_NODE_REPLICA ? CLUSTER_NODE_REPLICA : CLUSTER_NODE_PRIMARY;
+    peer->flags = (uint16_t)((peer->flags & ~(CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_MEET)) | role);
     peer_look_again(cluster, peer);
     cluster->todo |= TODO_SAVE | TODO_ROUTES | TODO_STATE;
     // At once: who is killed a moment after it has joined must not come back knowing nobody, for then nobody

@@ -105,6 +105,10 @@ static bool module_fits(const struct packet *packet) {
            MODULE_HEAD + (uint64_t)get32(packet->data + 8) == packet->data_size;
 }
 
+static bool update_fits(const struct packet *packet) {
+    return packet->data_size == PACKET_UPDATE_SIZE && get64(packet->data) <= PACKET_EPOCH_MAX;
+}
+
 // Does the packet have the length that its type and counts ask for?
 static enum packet_verdict body_verdict(const struct packet *packet) {
     bool fits;
@@ -118,7 +122,7 @@ static enum packet_verdict body_verdict(const struct packet *packet) {
     case PACKET_AUTH_REQUEST:
     case PACKET_AUTH_ACK:
     case PACKET_MFSTART: fits = packet->data_size == 0; break;
-    case PACKET_UPDATE: fits = packet->data_size == PACKET_UPDATE_SIZE; break;
+    case PACKET_UPDATE: fits = update_fits(packet); break;
     case PACKET_MODULE: fits = module_fits(packet); break;
     default: return PACKET_UNKNOWN;
     }
@@ -149,6 +153,8 @@ enum packet_verdict packet_decode(struct bytes bytes, struct packet *packet) {
     packet->slots = at + AT_SLOTS;
     packet->data = at + PACKET_HEADER_SIZE;
     packet->data_size = (uint32_t)(bytes.size - PACKET_HEADER_SIZE);
+    if (packet->current_epoch > PACKET_EPOCH_MAX || packet->config_epoch > PACKET_EPOCH_MAX)
+        return PACKET_BAD;
     return body_verdict(packet);
 }
 

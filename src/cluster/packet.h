@@ -37,6 +37,9 @@ enum {
     PACKET_SIZE_MAX = 64 * 1024 * 1024,
 };
 
+// A greater epoch is a lie: nobody counts so far, and who believed it would come to zero by counting on.
+#define PACKET_EPOCH_MAX (UINT64_MAX - UINT32_MAX)
+
 enum packet_message_flag { PACKET_PAUSED = 1, PACKET_FORCE_ACK = 2, PACKET_HAS_EXTENSIONS = 4 };
 
 enum packet_extension_type {
@@ -88,7 +91,7 @@ struct packet_update {
 
 enum packet_verdict {
     PACKET_OK,
-    PACKET_BAD,     // not this protocol, or it lies about its lengths: the link is worth nothing
+    PACKET_BAD,     // not this protocol, or it lies about its lengths or epochs: the link is worth nothing
     PACKET_UNKNOWN, // whole, but of a version or type that we don't know: skip it
 };
 
