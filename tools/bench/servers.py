@@ -1,19 +1,18 @@
 """Servers that a measurement starts, looks at and stops: each in a folder of its own, on a free port of the loopback."""
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 from resp import Connection, ReplyError, call
+from support import ports
 
 START_SECONDS = 20
 STOP_SECONDS = 10
-BUS_OFFSET = 10000
+BUS_OFFSET = ports.BUS
 SLOTS_OF_A_CLUSTER = 16384
 
 
@@ -32,24 +31,6 @@ def wait_until(condition, seconds, what):
         time.sleep(0.02)
 
 
-def port_free(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            return True
-        except OSError:
-            return False
-
-
-def free_port():
-    for _ in range(1000):
-        port = random.randrange(20000, 32000)  # below the ephemeral ports, as is its bus port
-        if port_free(port) and (port + BUS_OFFSET > 65535 or port_free(port + BUS_OFFSET)):
-            return port
-    raise NoMeasure("no free port")
-
-
 class Server:
     """One server process. Stopped, and its folder removed, by stop_all at the latest."""
 
@@ -58,7 +39,7 @@ class Server:
     def __init__(self, binary, core=None, **directives):
         self.binary = binary
         self.core = core
-        self.port = free_port()
+        self.port = ports.take()
         self.folder = tempfile.mkdtemp(prefix="shoal-bench-")
         self.directives = {"save": "", "appendonly": "no", "bind": "127.0.0.1", "port": self.port}
         self.directives.update({name.replace("_", "-"): value for name, value in directives.items()})
@@ -135,6 +116,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
         if self in Server.all:
             Server.all.remove(self)
+            ports.give_back(self.port)
 
 
 def stop_all():

@@ -12,13 +12,13 @@ import signal
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(ROOT, "tests")]
 
 import rows_cluster  # noqa: E402
+import rows_faults  # noqa: E402
 import rows_speed  # noqa: E402
 from servers import NoMeasure, stop_all  # noqa: E402
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 ROWS = {
     "plain": (rows_speed.row_plain, "SET and GET, 64 B, no pipeline: CPU a request"),
@@ -27,7 +27,13 @@ ROWS = {
     "memory": (rows_speed.row_memory, "resident bytes a key at 10 million keys"),
     "threads": (rows_speed.row_threads, "io-threads 2 against 1"),
     "failover": (rows_cluster.row_failover, "kill -9 of a primary: seconds until its slots take writes"),
+    "crash": (rows_faults.row_crash, "the same at the default node timeout"),
+    "hang": (rows_faults.row_hang, "the same for SIGSTOP"),
+    "end": (rows_faults.row_end, "SIGTERM of a primary under writes: the longest pause, and what is lost"),
+    "manual": (rows_faults.row_manual, "CLUSTER FAILOVER under writes: the longest pause, and what is lost"),
     "busy": (rows_cluster.row_busy, "a primary kept busy for 5 s: nobody doubts it"),
+    "calm": (rows_faults.row_calm, "workers at work and long commands everywhere for minutes: nobody doubts anybody"),
+    "bus": (rows_faults.row_bus, "bytes that an idle node sends on the bus"),
     "reshard": (rows_cluster.row_reshard, "1000 slots move under reads and writes: keys a second"),
 }
 # One load of ten million keys serves both.
@@ -43,6 +49,7 @@ class Setup:
         self.quick, self.with_redis = options.quick, options.with_redis
         self.pairs = options.pairs or (2 if options.quick else 5)
         self.keys = options.keys or (1000000 if options.quick else 10000000)
+        self.minutes = options.minutes
         self.affinity = os.sched_getaffinity(0)
         self.table = []
         self.failed = False
@@ -62,9 +69,10 @@ def parse(arguments):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="row", help="rows to measure (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer pairs, keys and rounds: a look, no verdict")
-    parser.add_argument("--with-redis", action="store_true", help="also failover, busy and reshard on Redis")
+    parser.add_argument("--with-redis", action="store_true", help="also the cluster rows on Redis")
     parser.add_argument("--pairs", type=int, help="alternating pairs of runs (default 5)")
     parser.add_argument("--keys", type=int, help="keys of 'large' and 'memory' (default 10 million)")
+    parser.add_argument("--minutes", type=float, help="how long 'calm' lasts (default %g)" % rows_faults.CALM_MINUTES)
     parser.add_argument("--shoal", default=built("shoal-server"), help="the server to measure")
     parser.add_argument("--cli", default=built("shoal-cli"), help="the command line that reshards it")
     parser.add_argument("--benchmark", default=built("shoal-benchmark"), help="the load of 'threads'")
@@ -116,8 +124,8 @@ def main():
             print("measuring %s ..." % name, file=sys.stderr, flush=True)
             try:
                 measure(setup)
-            except (NoMeasure, OSError, ValueError, KeyError, IndexError, rows_cluster.ReplyError,
-                    rows_cluster.subprocess.TimeoutExpired) as error:
+            except (NoMeasure, OSError, ValueError, KeyError, IndexError, AssertionError, rows_cluster.ReplyError,
+                    rows_cluster.subprocess.SubprocessError) as error:
                 setup.failed = True
                 setup.row(name, "", "not measured: %s" % error, False)
             finally:
