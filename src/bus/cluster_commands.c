@@ -1,6 +1,7 @@
 // CLUSTER and its subcommands. What concerns keys is answered by the worker in place; the rest goes to the bus thread.
 #include "base/hash.h"
 #include "bus/bus_private.h"
+#include "bus/slot_stats.h"
 #include "keyspace/slot_lock.h"
 
 static bool enabled(struct call *call) {
@@ -85,6 +86,10 @@ static void getkeysinslot(struct call *call) {
     if (!call->exclusive) slot_unlock(call->keyspace, slot);
 }
 
+static void slot_stats(struct call *call) {
+    if (enabled(call)) cluster_slot_stats(call);
+}
+
 static void help(struct call *call) {
     static const char *const lines[] = {
         "ADDSLOTS <slot> [<slot> ...]",
@@ -137,6 +142,9 @@ static void help(struct call *call) {
         "    Set a slot's state.",
         "SHARDS",
         "    The shards with their slots and nodes.",
+        "SLOT-STATS (SLOTSRANGE <start slot> <end slot>|ORDERBY <metric> [LIMIT <limit>] [ASC|DESC])",
+        "    What this shard's slots hold and cost: key-count, and with cluster-slot-stats-enabled",
+        "    cpu-usec, network-bytes-in and network-bytes-out.",
         "SLOTS",
         "    Ranges of slots with their nodes.",
         NULL};
@@ -178,6 +186,7 @@ static const struct command subcommands[] = {
     CHANGING("setslot", -4),
     READING("shards", 2),
     {.name = "slaves", .run = ask_bus, .arity = 3, .flags = CMD_ADMIN | CMD_STALE | ANSWERED_BY_BUS},
+    {.name = "slot-stats", .run = slot_stats, .arity = -4, .flags = CMD_LOADING | CMD_STALE},
     READING("slots", 2),
     {.name = NULL},
 };

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "bus/bus_private.h"
+#include "call/slot_stats.h"
 #include "keyspace/route.h"
 
 // A snapshot that was replaced: freed when every worker has been out of the gate since.
@@ -46,6 +47,16 @@ static void copy_slots(struct routes *routes) {
     }
 }
 
+static bool is_of_my_shard(const struct routes *routes, unsigned slot) {
+    return routes->owner[slot] != ROUTE_NONE && routes->owner[slot] == routes->my_primary;
+}
+
+// What a slot has cost is forgotten when it leaves this shard.
+static void forget_lost_slots(const struct routes *before, const struct routes *now) {
+    for (unsigned slot = 0; before && slot < HASH_SLOTS; slot++)
+        if (is_of_my_shard(before, slot) && !is_of_my_shard(now, slot)) slot_stats_forget(slot);
+}
+
 void routes_publish(void) {
     _Static_assert(ROUTE_NONE == CLUSTER_NO_INDEX, "the two folders agree on nobody");
     bus.publish_due = false;
@@ -65,6 +76,7 @@ void routes_publish(void) {
         name_endpoint(&routes->nodes[node.index], &node);
     copy_slots(routes);
     struct retired *old = mem_alloc(sizeof *old);
+    forget_lost_slots(keyspace_routes(bus.keyspace), routes);
     old->routes = keyspace_publish_routes(bus.keyspace, routes);
     gate_mark(bus.gate, &old->mark);
     old->next = retired;

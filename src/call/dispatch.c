@@ -12,6 +12,7 @@
 #include "call/invalidation.h"
 #include "call/pause.h"
 #include "call/route_check.h"
+#include "call/slot_stats.h"
 #include "call/tracking.h"
 #include "call/watches.h"
 #include "keyspace/slot_lock.h"
@@ -473,12 +474,13 @@ static inline void take_prepared(struct call *call, const struct prepared *prepa
     call->slot = prepared->slot;
 }
 
-// Runs or queues a command that nothing stands against. True: it was queued.
-static bool carry_out(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
+// Runs or queues a command that nothing stands against.
+static void carry_out(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
                       struct reply *reply) {
     if (is_queued(session, prepared->command)) {
         enqueue(session, prepared);
-        return true;
+        reply_simple(reply, "QUEUED");
+        return;
     }
     session->last_command = prepared->command;
     session->active_ms = dispatcher->mono_ms;
@@ -487,7 +489,27 @@ static bool carry_out(struct dispatcher *dispatcher, struct session *session, co
     take_prepared(&call, prepared);
     run(dispatcher, &call);
     effects_journal(dispatcher, session);
-    return false;
+}
+
+// --- What slots cost.
+
+// What was so before a command began.
+struct cost_mark {
+    uint64_t ticks;
+    size_t output;
+};
+
+static inline struct cost_mark mark_cost(const struct dispatcher *dispatcher, const struct session *session) {
+    return (struct cost_mark){.ticks = dispatcher->ticks, .output = session_output_size(session)};
+}
+
+static inline void count_cost(const struct dispatcher *dispatcher, const struct session *session,
+                              const struct prepared *prepared, unsigned slot, struct cost_mark before) {
+    bool is_answered = session->reply_mode == REPLY_ON && session->kind != SESSION_PRIMARY;
+    struct slot_stats cost = {.ticks = dispatcher->ticks - before.ticks,
+                              .bytes_in = prepared->parsed.raw.size,
+                              .bytes_out = is_answered ? session_output_size(session) - before.output : 0};
+    slot_stats_count(slot, &cost);
 }
 
 // Lets the command in, checks what can be checked only then, and carries it out.
@@ -495,17 +517,21 @@ static enum dispatch_result admit(struct dispatcher *dispatcher, struct session 
                                   const struct prepared *prepared, struct reply *reply, size_t before) {
     const struct command *command = prepared->command;
     struct admitted admission;
-    bool parked = false, queued = false, rejected = false;
+    bool parked = false, rejected = false;
     admission_work_out(&admission, session, prepared);
     if (is_queued(session, command)) admission.exclusive = false;
     admission_let_in(dispatcher, &admission);
     // Whoever was exclusive before us may have ended the link that this came from.
     bool cut_off = session->kind == SESSION_PRIMARY && session->closing;
     if (!cut_off) {
-        if (check_admitted(dispatcher, session, prepared, &admission, reply, &parked))
-            queued = carry_out(dispatcher, session, prepared, reply);
-        else
+        struct cost_mark mark = mark_cost(dispatcher, session);
+        if (check_admitted(dispatcher, session, prepared, &admission, reply, &parked)) {
+            carry_out(dispatcher, session, prepared, reply);
+            if (admission.keyed == 1 && slot_stats_are_on())
+                count_cost(dispatcher, session, prepared, admission.first_keyed, mark);
+        } else {
             rejected = !parked;
+        }
         if (!parked) pass_on(dispatcher, session, prepared);
     }
     admission_let_out(dispatcher, &admission);
@@ -514,7 +540,6 @@ static enum dispatch_result admit(struct dispatcher *dispatcher, struct session 
     if (parked) return DISPATCH_PARKED;
     if (cut_off) return DISPATCH_DONE;
     forget_passing(session, command);
-    if (queued) reply_simple(reply, "QUEUED");
     after_reply_mode(session, before);
     return DISPATCH_DONE;
 }
@@ -552,7 +577,10 @@ void dispatch_look_around(struct dispatcher *dispatcher) {
                  !pause_applies(dispatcher->mono_ms, false);
     bool writes = reads && !role.save_failed && !settings.min_replicas_to_write && !role.replica &&
                   !pause_applies(dispatcher->mono_ms, true);
-    dispatcher->plain = (reads ? COMMAND_PLAIN_READ : 0) | (writes ? COMMAND_PLAIN_WRITE : 0);
+    unsigned plain = (reads ? COMMAND_PLAIN_READ : 0) | (writes ? COMMAND_PLAIN_WRITE : 0);
+    bool counted = slot_stats_are_on();
+    dispatcher->plain = counted ? 0 : plain;
+    dispatcher->plain_counted = counted ? plain : 0;
     look_at_slow_limit(dispatcher);
 }
 
@@ -565,18 +593,21 @@ static inline bool is_served_here(const struct routes *routes, unsigned slot) {
     return !routes || (routes->owner[slot] == routes->myself && !routes->state[slot]);
 }
 
+// `plain`: those commands that may go this way.
 static inline bool is_plain(struct dispatcher *dispatcher, const struct session *session,
-                            const struct prepared *prepared) {
+                            const struct prepared *prepared, unsigned plain) {
     const struct command *command = prepared->command;
-    return command && command->plain & dispatcher->plain && is_in_no_special_state(session) &&
+    return command && command->plain & plain && is_in_no_special_state(session) &&
            command_arity_fits(command, prepared->parsed.argc) &&
            is_served_here(keyspace_routes(dispatcher->keyspace), prepared->slot) &&
            (!settings.maxmemory || sinks.make_room(dispatcher));
 }
 
-// False: a writer found its slot busy; nothing was done.
-static inline bool dispatch_plain(struct dispatcher *dispatcher, struct session *session,
-                                  const struct prepared *prepared) {
+// False: a writer found its slot busy; nothing was done. `counted` is known when this is compiled: where nothing is
+// counted, that costs nothing.
+static inline __attribute__((always_inline)) bool dispatch_plain(struct dispatcher *dispatcher,
+                                                                 struct session *session,
+                                                                 const struct prepared *prepared, bool counted) {
     slot_lock(dispatcher->keyspace, prepared->slot);
     if (prepared->command->plain == COMMAND_PLAIN_WRITE &&
         __builtin_expect(keyspace_slot_busy(dispatcher->keyspace, prepared->slot), 0)) {
@@ -587,21 +618,32 @@ static inline bool dispatch_plain(struct dispatcher *dispatcher, struct session 
     session->active_ms = dispatcher->mono_ms;
     struct reply reply;
     struct call call;
+    struct cost_mark mark = mark_cost(dispatcher, session);
     dispatcher->held = true;
     start_call(&call, dispatcher, session, &reply);
     take_prepared(&call, prepared);
     run_quietly(dispatcher, &call);
     count_call(dispatcher, &call);
+    if (counted) count_cost(dispatcher, session, prepared, prepared->slot, mark);
     effects_journal(dispatcher, session);
     dispatcher->held = false;
     slot_unlock(dispatcher->keyspace, prepared->slot);
     return true;
 }
 
+// The short way with the costs counted; kept apart, so that the other is as short as it can be.
+__attribute__((noinline)) static bool dispatch_plain_counted(struct dispatcher *dispatcher, struct session *session,
+                                                             const struct prepared *prepared) {
+    return is_plain(dispatcher, session, prepared, dispatcher->plain_counted) &&
+           dispatch_plain(dispatcher, session, prepared, true);
+}
+
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session,
                               const struct prepared *prepared) {
-    if (is_plain(dispatcher, session, prepared) && dispatch_plain(dispatcher, session, prepared))
+    if (is_plain(dispatcher, session, prepared, dispatcher->plain) &&
+        dispatch_plain(dispatcher, session, prepared, false))
         return DISPATCH_DONE;
+    if (dispatcher->plain_counted && dispatch_plain_counted(dispatcher, session, prepared)) return DISPATCH_DONE;
     // What plain commands changed before is told before this one's reply; what this one changes, after it.
     if (invalidation_noted) invalidation_settle(dispatcher, NULL);
     enum dispatch_result result = dispatch_any(dispatcher, session, prepared);

@@ -23,6 +23,7 @@ struct dispatcher {
     uint64_t ticks;      // when the last command ended
     uint64_t slow_ticks; // a command that takes at least this long is told to sinks.slow
     unsigned plain;      // enum command_plain bits: such commands need no look at the server's state
+    unsigned plain_counted; // instead of `plain` while the costs of slots are counted
     bool exclusive;  // this thread has closed the gate
     bool held;       // slots are locked, or the mode is exclusive: nested commands lock nothing
 

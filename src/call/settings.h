@@ -21,6 +21,7 @@ struct settings {
     unsigned databases;
     bool cluster_enabled;
     unsigned cluster_databases; // their number in cluster mode
+    bool slot_stats;            // cluster-slot-stats-enabled
     uint64_t maxmemory;
     enum maxmemory_policy maxmemory_policy;
     unsigned maxmemory_samples;

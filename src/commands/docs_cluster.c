@@ -192,6 +192,24 @@ const struct command_docs command_docs_cluster[] = {
      .arguments = ARGUMENTS(ARGUMENT("node-id", "string")),
      .deprecated_since = "5.0.0",
      .replaced_by = "`CLUSTER REPLICAS`"},
+    {.name = "cluster|slot-stats",
+     .summary = "Returns what the slots of this node's shard hold and cost",
+     .since = "8.0.0",
+     .group = "cluster",
+     .complexity = "O(N), N being the slots asked for; with ORDERBY O(N*log(N)) of all slots of the shard",
+     .tips = TIPS("nondeterministic_output", "request_policy:all_shards"),
+     .arguments = ARGUMENTS(ARGUMENT(
+         "filter", "oneof",
+         .children = ARGUMENTS(
+             ARGUMENT("slotsrange", "block", .token = "SLOTSRANGE",
+                      .children =
+                          ARGUMENTS(ARGUMENT("start-slot", "integer"), ARGUMENT("end-slot", "integer"))),
+             ARGUMENT("orderby", "block", .token = "ORDERBY",
+                      .children = ARGUMENTS(
+                          ARGUMENT("metric", "string"),
+                          ARGUMENT("limit", "integer", .token = "LIMIT", .optional = true),
+                          ARGUMENT("order", "oneof", .optional = true,
+                                   .children = ARGUMENTS(TOKEN("asc", "ASC"), TOKEN("desc", "DESC"))))))))},
     {.name = "cluster|slots",
      .summary = "Returns ranges of slots with the nodes that serve them",
      .since = "3.0.0",

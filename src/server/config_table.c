@@ -224,6 +224,7 @@ const struct directive directives[] = {
 
     // Cluster
     BOOL("cluster-enabled", NULL, FIXED, settings.cluster_enabled, "no", NULL),
+    BOOL("cluster-slot-stats-enabled", NULL, 0, settings.slot_stats, "no", NULL),
     INTEGER("cluster-databases", NULL, FIXED, settings.cluster_databases, 1, DATABASES_MAX, "1", NULL),
     STRING("cluster-config-file", NULL, FIXED, config.cluster_config_file, "nodes.conf", NULL, NULL),
     INTEGER("cluster-node-timeout", NULL, 0, config.cluster_node_timeout, 0, INT64_MAX, "15000", apply_cluster),

@@ -4,6 +4,7 @@
 
 #include "base/counter.h"
 #include "base/memory.h"
+#include "call/slot_stats.h"
 #include "os/lock.h"
 #include "os/memory_use.h"
 #include "server/histogram.h"
@@ -98,6 +99,7 @@ void statistics_reset(void) {
     for (unsigned i = 0; i < command_count(); i++)
         command_now(i, &commands_at_reset[i]);
     histogram_reset();
+    slot_stats_forget_all();
     memset(samplers, 0, sizeof samplers);
     last_sample_ms = 0;
     peak_memory = memory_use_heap();
