@@ -92,7 +92,7 @@ class Server:
             if self.process.poll() is not None:
                 raise AssertionError(f"{self} ended with {self.process.returncode} at start:\n{self.tail()}")
             try:
-                with Client(self.port, timeout=2) as client:
+                with self.connect(timeout=2) as client:
                     reply = client.reply("PING")
                     if reply == b"PONG" or (isinstance(reply, Error) and reply.code in ("NOAUTH", "MASTERDOWN")):
                         return self
@@ -108,9 +108,12 @@ class Server:
 
     # ---- talk ----
 
+    def connect(self, **options):
+        return Client(self.port, **options)
+
     def client(self, **options):
         options.setdefault("password", self.password)
-        return Client(self.port, **options)
+        return self.connect(**options)
 
     def call(self, *arguments, **options):
         """One command over a connection of its own."""
