@@ -126,6 +126,7 @@ static void set_tick(void) {
 static void tick(struct timer *timer) {
     struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
     bus_step(&event);
+    links_drop_quiet();
 }
 
 // What comes in this turn may start an election, which ranks by the offset as it is now.

@@ -46,6 +46,7 @@ void links_disconnect(struct cluster_link link);
 void links_flush_held(void);             // a save is through
 void links_drop_held(uint64_t save);     // or failed: what waits for it is not said
 void links_close_all(void);
+void links_drop_quiet(void);             // inbound links over which nobody speaks any more
 void links_free_dead(void);              // at the end of a turn: no event of it names them any more
 void links_reply(struct reply *reply);   // CLUSTER LINKS
 

@@ -1,4 +1,5 @@
-// The links of the bus: our outgoing one to each node, and those that others opened to us.
+// The links of the bus: our outgoing one to each node, and those that others opened to us. Anybody may open
+// one: however many do, and however much they send or leave unread, what it costs is bounded.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +13,26 @@
 
 enum {
     CHAINS = 1024,
-    HEADER_SIZE = 8,              // signature and total length
+    HEADER_SIZE = 8,               // signature and total length
+    SENDER_AT = 40,                // where a packet tells who speaks
     PACKET_MAX = 64 * 1024 * 1024, // a longer one is no packet of this protocol
     READ_ROOM = 16 * 1024,
     READS_AT_ONCE = 64,
     BACKLOG = 511,
     LISTENERS_MAX = 32,
     ACCEPTS_AT_ONCE = 1000,
+    STRANGERS_MAX = 1024,     // inbound links of nobody that we know; of more the quietest goes
+    ACQUAINTANCES_MAX = 1024, // and of those whom we know, beyond two for each
+    QUIET_NODE_TIMEOUTS = 10, // who says nothing for so long over a link that it made has no use for it
+    QUIET_MIN_MS = 20 * 1000,
+    ANSWERS_MAX = 1024 * 1024, // who leaves so much unread is not listened to until it reads
+    INPUT_KEPT = 64 * 1024,    // an empty buffer that is larger is given back
+    INPUT_SHARE = 64 * 1024,   // what each link may have of input, even when all of them together ...
+    INPUT_TOTAL_MAX = 128 * 1024 * 1024, // ... have more than this
 };
+
+// Of what a node does not take in, even where cluster-link-sendbuf-limit is 0.
+static const size_t queued_bytes_max = 64 * 1024 * 1024;
 
 // A message on its way out; it may have to wait for a save.
 struct outgoing {
@@ -30,18 +43,27 @@ struct outgoing {
 struct link {
     struct source source;
     struct list_node chain;
+    struct list_node quiet; // of inbound links: who was heard last comes last
+    int64_t heard_ms;       // monotonic
     struct cluster_link id;
+    bool known; // a node that we know has spoken over this inbound link
     bool connecting, blocked;
+    bool lost; // broken, and soon reported
+    bool mute; // not listened to until it has read its answers
     char peer_ip[SOCKET_NAME_MAX], local_ip[SOCKET_NAME_MAX];
     struct buffer input;
     struct outgoing *queue; // queue[first..count) is to be sent
     size_t first, count, capacity;
-    size_t sent;         // bytes of the first that have gone
+    size_t sent; // bytes of the first that have gone
     size_t queued_bytes;
     int64_t created_ms;
 };
 
 static struct list_node by_node[CHAINS], by_number[CHAINS];
+static struct list_node
+    quiet[2]; // inbound links, the quietest first: of strangers, and of nodes that we know
+static unsigned inbound_count[2];
+static size_t input_total;    // capacity of all links' input
 static struct list_node dead; // closed in this turn: the poller may have fetched an event that names them
 static uint32_t next_number = 1;
 static struct source listeners[LISTENERS_MAX];
@@ -59,18 +81,30 @@ static struct link *find(struct cluster_link id) {
     return NULL;
 }
 
-static struct link *add(int fd, struct cluster_link id, void (*ready)(struct source *source, uint32_t events)) {
+static struct link *add(int fd, struct cluster_link id,
+                        void (*ready)(struct source *source, uint32_t events)) {
     struct link *link = mem_calloc(1, sizeof *link);
     link->source = (struct source){.fd = fd, .ready = ready};
     link->id = id;
     link->created_ms = clock_wall_ms();
     list_init(&link->chain);
     list_append(chain_of(id), &link->chain);
-    if (loop_add(bus.loop, &link->source) != 0) log_write(LOG_WARNING, "can't watch a link of the cluster bus");
+    list_init(&link->quiet);
+    if (id.inbound) {
+        list_append(&quiet[link->known], &link->quiet);
+        inbound_count[link->known]++;
+    }
+    link->heard_ms = clock_mono_ms();
+    if (loop_add(bus.loop, &link->source) != 0)
+        log_write(LOG_WARNING, "can't watch a link of the cluster bus");
     return link;
 }
 
-static void ignore(struct source *source, uint32_t events) {
+static void ignore(struct source *source, uint32_t events) {}
+
+static void input_free(struct link *link) {
+    input_total -= link->input.capacity;
+    buffer_free(&link->input);
 }
 
 static void destroy(struct link *link) {
@@ -79,10 +113,12 @@ static void destroy(struct link *link) {
     link->source.ready = ignore;
     list_remove(&link->chain);
     list_append(&dead, &link->chain);
+    list_remove(&link->quiet);
+    if (link->id.inbound) inbound_count[link->known]--;
     for (size_t i = link->first; i < link->count; i++)
         cluster_message_release(link->queue[i].message);
     mem_free(link->queue);
-    buffer_free(&link->input);
+    input_free(link);
 }
 
 void links_free_dead(void) {
@@ -120,7 +156,8 @@ static bool flush(struct link *link) {
     while (!link->connecting && !link->blocked && link->first < link->count) {
         const struct outgoing *head = &link->queue[link->first];
         if (head->save > bus.saved) return true;
-        ssize_t put = socket_write(link->source.fd, head->message->data + link->sent, head->message->size - link->sent);
+        ssize_t put =
+            socket_write(link->source.fd, head->message->data + link->sent, head->message->size - link->sent);
         if (put == -EAGAIN) {
             link->blocked = true;
             return true;
@@ -136,11 +173,13 @@ static bool flush(struct link *link) {
 static void lose_later(void *argument) {
     struct cluster_link *id = argument;
     struct link *link = find(*id);
-    if (link) lose(link, false);
+    if (link && link->lost) lose(link, false); // and not another that was made since
     mem_free(id);
 }
 
-static void schedule_loss(const struct link *link) {
+static void schedule_loss(struct link *link) {
+    if (link->lost) return;
+    link->lost = true;
     struct cluster_link *id = mem_alloc(sizeof *id);
     *id = link->id;
     loop_post(bus.loop, lose_later, id);
@@ -148,10 +187,11 @@ static void schedule_loss(const struct link *link) {
 
 void links_send(struct cluster_link id, struct cluster_message *message, uint64_t save) {
     struct link *link = find(id);
-    if (!link) return;
+    if (!link || link->lost) return;
     if (link->count == link->capacity) {
         if (link->count > link->first)
-            memmove(link->queue, link->queue + link->first, (link->count - link->first) * sizeof *link->queue);
+            memmove(link->queue, link->queue + link->first,
+                    (link->count - link->first) * sizeof *link->queue);
         link->count -= link->first;
         link->first = 0;
         if (link->count * 2 >= link->capacity) {
@@ -161,7 +201,8 @@ void links_send(struct cluster_link id, struct cluster_message *message, uint64_
     }
     link->queue[link->count++] = (struct outgoing){cluster_message_retain(message), save};
     link->queued_bytes += message->size;
-    bool over = bus.config.link_buffer_limit && link->queued_bytes > bus.config.link_buffer_limit;
+    uint64_t limit = bus.config.link_buffer_limit ? bus.config.link_buffer_limit : queued_bytes_max;
+    bool over = link->queued_bytes > limit;
     if (over) bus.links_over_limit++;
     if (over || !flush(link)) schedule_loss(link);
 }
@@ -169,9 +210,9 @@ void links_send(struct cluster_link id, struct cluster_message *message, uint64_
 static void each_link(void (*visit)(struct link *link, uint64_t save), uint64_t save) {
     for (unsigned i = 0; i < CHAINS; i++) {
         LIST_EACH(node, &by_node[i])
-            visit(LIST_ENTRY(node, struct link, chain), save);
+        visit(LIST_ENTRY(node, struct link, chain), save);
         LIST_EACH(other, &by_number[i])
-            visit(LIST_ENTRY(other, struct link, chain), save);
+        visit(LIST_ENTRY(other, struct link, chain), save);
     }
 }
 
@@ -210,45 +251,100 @@ static uint32_t packet_size(const char *header) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+static void note_heard(struct link *link) {
+    link->heard_ms = clock_mono_ms();
+    if (!link->id.inbound) return;
+    list_remove(&link->quiet);
+    list_append(&quiet[link->known], &link->quiet);
+}
+
+static void lose_quietest(bool known) {
+    lose(LIST_ENTRY(quiet[known].next, struct link, quiet), false);
+}
+
+// A packet of this name has come over the link. Whose link it is by now, tells the core.
+static void meet(struct cluster_link id, struct bytes name) {
+    struct link *link = find(id);
+    struct cluster_view_node node;
+    struct cluster_view_status status;
+    if (!link || !id.inbound || link->known) return;
+    if (!cluster_view_find(bus.cluster, name, &node) || node.inbound != id.inbound) return;
+    cluster_view_status(bus.cluster, &status);
+    if (inbound_count[true] >= ACQUAINTANCES_MAX + 2 * status.known_nodes) lose_quietest(true);
+    inbound_count[false]--;
+    inbound_count[true]++;
+    link->known = true;
+    note_heard(link);
+}
+
+// Delivers one packet. The core may close the link while it reads: the bytes are taken out first.
+static void deliver_packet(const struct link *link, const char *bytes, uint32_t size) {
+    struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};
+    struct buffer packet = BUFFER_EMPTY;
+    char peer_ip[SOCKET_NAME_MAX], local_ip[SOCKET_NAME_MAX];
+    memcpy(peer_ip, link->peer_ip, sizeof peer_ip);
+    memcpy(local_ip, link->local_ip, sizeof local_ip);
+    buffer_append(&packet, bytes, size);
+    event.packet.link = link->id;
+    event.packet.bytes = buffer_bytes(&packet);
+    event.packet.peer_ip = peer_ip;
+    event.packet.local_ip = local_ip;
+    bus_step(&event);
+    if (size >= SENDER_AT + CLUSTER_ID_SIZE)
+        meet(event.packet.link, bytes_of(packet.data + SENDER_AT, CLUSTER_ID_SIZE));
+    buffer_free(&packet);
+}
+
+// Drops what was delivered. A large packet's room is not kept for the small ones that follow.
+static void drop_delivered(struct link *link, size_t size) {
+    buffer_drop_front(&link->input, size);
+    if (link->input.size == 0 && link->input.capacity > INPUT_KEPT) input_free(link);
+}
+
 // Delivers the whole packets in the input. False: what comes is no bus protocol.
 static bool deliver(struct cluster_link id) {
-    for (;;) {
-        struct link *link = find(id);
-        if (!link) return true; // the core closed it
-        if (link->input.size < HEADER_SIZE) return true;
-        uint32_t size = packet_size(link->input.data);
-        if (memcmp(link->input.data, "RCmb", 4) != 0 || size < HEADER_SIZE || size > PACKET_MAX) {
+    struct link *link;
+    size_t at = 0; // delivered so far
+    while ((link = find(id)) != NULL) {
+        size_t left = link->input.size - at;
+        const char *bytes = link->input.data + at;
+        uint32_t size = left < HEADER_SIZE ? HEADER_SIZE : packet_size(bytes);
+        if (left >= HEADER_SIZE &&
+            (memcmp(bytes, "RCmb", 4) != 0 || size < HEADER_SIZE || size > PACKET_MAX)) {
             log_write(LOG_VERBOSE, "Bad message length or signature received from Cluster bus.");
             return false;
         }
-        if (link->input.size < size) {
-            report(CLUSTER_EVENT_DATA, id);
+        if (left < size) {
+            drop_delivered(link, at);
+            if (left >= HEADER_SIZE) report(CLUSTER_EVENT_DATA, id);
             return true;
         }
-        struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};
-        // The core may close the link while it reads: the bytes are taken out first.
-        struct buffer packet = BUFFER_EMPTY;
-        char peer_ip[SOCKET_NAME_MAX], local_ip[SOCKET_NAME_MAX];
-        memcpy(peer_ip, link->peer_ip, sizeof peer_ip);
-        memcpy(local_ip, link->local_ip, sizeof local_ip);
-        buffer_append(&packet, link->input.data, size);
-        buffer_drop_front(&link->input, size);
-        event.packet.link = id;
-        event.packet.bytes = buffer_bytes(&packet);
-        event.packet.peer_ip = peer_ip;
-        event.packet.local_ip = local_ip;
-        bus_step(&event);
-        buffer_free(&packet);
+        deliver_packet(link, bytes, size);
+        at += size;
     }
+    return true; // the core closed it
+}
+
+// Room for what comes; false when others have taken too much of it.
+static bool input_reserve(struct link *link) {
+    input_total -= link->input.capacity;
+    buffer_reserve(&link->input, READ_ROOM);
+    input_total += link->input.capacity;
+    if (input_total <= INPUT_TOTAL_MAX || link->input.capacity <= INPUT_SHARE) return true;
+    log_write(LOG_VERBOSE, "Too many large messages come in over the Cluster bus at once: closing a link.");
+    return false;
 }
 
 static bool read_some(struct link *link, bool *more) {
-    buffer_reserve(&link->input, READ_ROOM);
-    ssize_t got = socket_read(link->source.fd, link->input.data + link->input.size, link->input.capacity - link->input.size);
+    *more = false;
+    if (!input_reserve(link)) return false;
+    ssize_t got = socket_read(link->source.fd, link->input.data + link->input.size,
+                              link->input.capacity - link->input.size);
     *more = got > 0;
     if (got == -EAGAIN) return true;
     if (got <= 0) return false;
     link->input.size += (size_t)got;
+    note_heard(link);
     return true;
 }
 
@@ -272,6 +368,13 @@ static bool came_up(struct link *link) {
     return find(id) == link;
 }
 
+// Has it read its answers?
+static bool may_listen_again(struct link *link) {
+    if (!link->mute || link->queued_bytes > ANSWERS_MAX / 2) return false;
+    link->mute = false;
+    return true;
+}
+
 static void link_ready(struct source *source, uint32_t events) {
     struct link *link = LIST_ENTRY(source, struct link, source);
     struct cluster_link id = link->id;
@@ -283,8 +386,13 @@ static void link_ready(struct source *source, uint32_t events) {
             return;
         }
     }
-    bool more = (events & POLLER_READ) != 0;
+    bool more = (events & POLLER_READ) != 0 || may_listen_again(link);
     for (int i = 0; more; i++) {
+        if (id.inbound &&
+            link->queued_bytes > ANSWERS_MAX) { // a flood of pings by somebody who does not want the pongs
+            link->mute = true;
+            return;
+        }
         bool fine = read_some(link, &more) && (!more || deliver(id));
         link = find(id); // a step may have closed it
         if (!link) return;
@@ -309,7 +417,8 @@ struct failed_connect {
 
 static void report_failed_connect(void *argument) {
     struct failed_connect *failed = argument;
-    if (!find(failed->id)) report(failed->refused ? CLUSTER_EVENT_LINK_REFUSED : CLUSTER_EVENT_LINK_DOWN, failed->id);
+    if (!find(failed->id))
+        report(failed->refused ? CLUSTER_EVENT_LINK_REFUSED : CLUSTER_EVENT_LINK_DOWN, failed->id);
     mem_free(failed);
 }
 
@@ -332,10 +441,23 @@ void links_disconnect(struct cluster_link id) {
     if (link) destroy(link);
 }
 
+void links_drop_quiet(void) {
+    uint64_t patience = bus.config.cluster.node_timeout > bus.config.cluster.ping_interval
+                            ? bus.config.cluster.node_timeout
+                            : bus.config.cluster.ping_interval;
+    int64_t longest = (int64_t)(patience * QUIET_NODE_TIMEOUTS), now = clock_mono_ms();
+    if (longest < QUIET_MIN_MS) longest = QUIET_MIN_MS;
+    for (int known = 0; known < 2; known++)
+        while (!list_empty(&quiet[known]) &&
+               now - LIST_ENTRY(quiet[known].next, struct link, quiet)->heard_ms > longest)
+            lose_quietest(known);
+}
+
 static void accept_ready(struct source *source, uint32_t events) {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = socket_accept(source->fd);
         if (fd < 0) return;
+        if (inbound_count[false] >= STRANGERS_MAX) lose_quietest(false);
         socket_set_nodelay(fd, true);
         socket_set_keepalive(fd, (unsigned)(bus.config.cluster.node_timeout / 1000 * 2));
         struct cluster_link id = {.inbound = next_number++};
@@ -346,6 +468,8 @@ static void accept_ready(struct source *source, uint32_t events) {
 
 void links_init(void) {
     list_init(&dead);
+    list_init(&quiet[false]);
+    list_init(&quiet[true]);
     for (unsigned i = 0; i < CHAINS; i++) {
         list_init(&by_node[i]);
         list_init(&by_number[i]);
@@ -359,8 +483,8 @@ bool links_listen(const char *const *addresses, uint16_t port, struct buffer *er
         int fd = socket_listen_tcp(*addresses + optional, port, BACKLOG);
         if (fd < 0 && optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT)) continue;
         if (fd < 0) {
-            buffer_appendf(error, "Could not create the cluster bus's TCP listening socket %s:%u: %s", *addresses, port,
-                           strerror(-fd));
+            buffer_appendf(error, "Could not create the cluster bus's TCP listening socket %s:%u: %s",
+                           *addresses, port, strerror(-fd));
             buffer_string(error);
             return false;
         }
@@ -379,9 +503,9 @@ void links_close_all(void) {
     listener_count = 0;
     for (unsigned i = 0; i < CHAINS; i++) {
         LIST_EACH(node, &by_node[i])
-            destroy(LIST_ENTRY(node, struct link, chain));
+        destroy(LIST_ENTRY(node, struct link, chain));
         LIST_EACH(other, &by_number[i])
-            destroy(LIST_ENTRY(other, struct link, chain));
+        destroy(LIST_ENTRY(other, struct link, chain));
     }
     links_free_dead();
 }

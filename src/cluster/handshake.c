@@ -30,10 +30,16 @@ bool text_is_good(struct bytes text) {
     return true;
 }
 
-static bool under_way(struct cluster *cluster, const char *ip, uint16_t bus_port) {
+// Anybody may ask to be met, at any address: so many at a time are, and then those only whom an
+// administrator or a node that we know has named, up to twice as many.
+enum { STRANGERS_MAX = 1024 };
+
+static bool under_way(struct cluster *cluster, const char *ip, uint16_t bus_port, uint32_t *others) {
+    *others = 0;
     PEERS_EACH(cluster, peer) {
-        if (peer_is(peer, CLUSTER_NODE_HANDSHAKE) && peer->bus_port == bus_port && strcmp(peer->ip, ip) == 0)
-            return true;
+        if (!peer_is(peer, CLUSTER_NODE_HANDSHAKE)) continue;
+        if (peer->bus_port == bus_port && strcmp(peer->ip, ip) == 0) return true;
+        ++*others;
     }
     return false;
 }
@@ -44,7 +50,9 @@ bool handshake_start(struct cluster *cluster, const char *ip, uint16_t port, uin
                      uint16_t bus_port, bool meet) {
     char normal[CLUSTER_IP_SIZE];
     if (!address_normalise(ip, normal) || port == 0 || bus_port == 0) return false;
-    if (under_way(cluster, normal, bus_port)) return true;
+    uint32_t others;
+    if (under_way(cluster, normal, bus_port, &others)) return true;
+    if (others >= (meet ? 2 * STRANGERS_MAX : STRANGERS_MAX)) return true; // nobody is taken in for now
     struct peer *peer = peer_create(cluster, NULL, CLUSTER_NODE_HANDSHAKE | (meet ? CLUSTER_NODE_MEET : 0));
     if (peer == NULL) return true; // PEERS_MAX: nobody is taken in any more
     memcpy(peer->ip, normal, sizeof(peer->ip));

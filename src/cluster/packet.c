@@ -29,6 +29,7 @@ enum {
     EXTENSION_HEAD = 8, // length u32, type u16, padding u16
     EXTENSION_ALIGN = 8,
     MODULE_HEAD = 13, // id 8, length 4, type 1
+    IPV4_TEXT_MAX = 15,
 };
 
 static const char signature[4] = {'R', 'C', 'm', 'b'};
@@ -187,6 +188,15 @@ static struct bytes text_of(const uint8_t *at, uint32_t size) {
     return bytes_of(at, strnlen((const char *)at, size));
 }
 
+// A body of another length is a third thing, of somebody whom we don't know.
+static void read_four(const uint8_t *body, uint32_t size, struct packet_extensions *extensions) {
+    struct bytes text = text_of(body, size);
+    if (size == PACKET_SECRET_SIZE)
+        extensions->secret = bytes_of(body, PACKET_SECRET_SIZE);
+    else if (text.size <= IPV4_TEXT_MAX && size <= IPV4_TEXT_MAX + 1)
+        extensions->client_ipv4 = text;
+}
+
 void packet_extensions_read(const struct packet *packet, struct packet_extensions *extensions) {
     memset(extensions, 0, sizeof(*extensions));
     if (!(packet->message_flags[0] & PACKET_HAS_EXTENSIONS)) return;
@@ -206,6 +216,7 @@ void packet_extensions_read(const struct packet *packet, struct packet_extension
             extensions->forgotten_id = bytes_of(body, CLUSTER_ID_SIZE);
             extensions->forgotten_ttl = get64(body + CLUSTER_ID_SIZE);
         }
+        if (type == PACKET_EXTENSION_FOUR) read_four(body, size, extensions);
         at += length;
     }
 }

@@ -34,6 +34,7 @@ enum {
     PACKET_SLOTS_SIZE = 2048, // 16384 bits
     PACKET_GOSSIP_SIZE = 104,
     PACKET_UPDATE_SIZE = 8 + CLUSTER_ID_SIZE + PACKET_SLOTS_SIZE,
+    PACKET_SECRET_SIZE = 40,
     PACKET_SIZE_MAX = 64 * 1024 * 1024,
 };
 
@@ -47,6 +48,7 @@ enum packet_extension_type {
     PACKET_EXTENSION_HUMAN_NODENAME,
     PACKET_EXTENSION_FORGOTTEN_NODE,
     PACKET_EXTENSION_SHARD_ID,
+    PACKET_EXTENSION_FOUR, // two things, told apart by length: see packet_extensions
 };
 
 // The header, and where the rest lies.
@@ -81,6 +83,10 @@ struct packet_extensions {
     struct bytes shard_id;
     struct bytes forgotten_id;
     uint64_t forgotten_ttl; // seconds
+    // Read only. Kind 4 is the address that Valkey shows to clients over IPv4, text of at most 15 bytes; or
+    // what Redis 8 calls the internal secret of the cluster, PACKET_SECRET_SIZE bytes. We act on neither.
+    struct bytes client_ipv4;
+    struct bytes secret;
 };
 
 struct packet_update {

@@ -138,6 +138,91 @@ static void own_extensions_survive(void **state) {
     assert_int_equal(out.forgotten_ttl, 60);
 }
 
+// The bytes of one extension as a peer sends them, behind a header that announces it and a hostname after it.
+static void decode_extension(const uint8_t *extension, uint32_t size, struct packet_extensions *out) {
+    static uint8_t bytes[PACKET_HEADER_SIZE + 512];
+    static const uint8_t hostname[] = {0, 0, 0, 16, 0, 0, 0, 0, 'a', '.', 'h', 'o', 's', 't', 0, 0};
+    struct packet header = {.type = PACKET_PING, .message_flags = {PACKET_HAS_EXTENSIONS}, .extensions = 2},
+                  packet;
+    uint32_t total = PACKET_HEADER_SIZE + size + sizeof(hostname);
+    packet_header_write(bytes, &header, total);
+    memcpy(bytes + PACKET_HEADER_SIZE, extension, size);
+    memcpy(bytes + PACKET_HEADER_SIZE + size, hostname, sizeof(hostname));
+    assert_int_equal(packet_decode(bytes_of(bytes, total), &packet), PACKET_OK);
+    packet_extensions_read(&packet, out);
+    assert_true(bytes_equal(out->hostname, BYTES("a.host"))); // whatever stood before it
+}
+
+// Kind 4 is two things: of Valkey and of Redis 8.
+static void extension_four_is_told_by_its_length(void **state) {
+    struct packet_extensions out;
+    static const uint8_t valkey[] = {0,   0,   0,   24,  0,   4,   0,   0,   '1', '0', '.', '1',
+                                     '1', '.', '1', '2', '.', '1', '3', '0', 0,   0,   0,   0};
+    static const uint8_t shortest[] = {0, 0, 0, 16, 0, 4, 0, 0, '1', '.', '2', '.', '3', '.', '4', 0};
+    static const uint8_t longest[] = {0,   0,   0,   24,  0,   4,   0,   0,   '2', '5', '5', '.',
+                                      '2', '5', '5', '.', '2', '5', '5', '.', '2', '5', '5', 0};
+    static const uint8_t redis[48] = {0, 0,   0,   48,  0,   4,   0,   0,   0xff,
+                                      0, 'x', '1', '.', '2', '.', '3', '.', '4'};
+    static const uint8_t neither[40] = {0, 0, 0, 40, 0, 4, 0, 0, '1', '.', '2', '.', '3', '.', '4'};
+    static const uint8_t unterminated[24] = {0,   0,   0,   24,  0,   4,   0,   0,   '1', '1', '1', '1',
+                                             '1', '1', '1', '1', '1', '1', '1', '1', '1', '1', '1', '1'};
+    decode_extension(valkey, sizeof(valkey), &out);
+    assert_true(bytes_equal(out.client_ipv4, BYTES("10.11.12.130")) && out.secret.size == 0);
+    decode_extension(shortest, sizeof(shortest), &out);
+    assert_true(bytes_equal(out.client_ipv4, BYTES("1.2.3.4")) && out.secret.size == 0);
+    decode_extension(longest, sizeof(longest), &out);
+    assert_true(bytes_equal(out.client_ipv4, BYTES("255.255.255.255")) && out.secret.size == 0);
+    decode_extension(redis, sizeof(redis), &out);
+    assert_true(out.client_ipv4.size == 0 &&
+                bytes_equal(out.secret, bytes_of(redis + 8, PACKET_SECRET_SIZE)));
+    decode_extension(neither, sizeof(neither), &out);
+    assert_true(out.client_ipv4.size == 0 && out.secret.size == 0);
+    decode_extension(unterminated, sizeof(unterminated), &out);
+    assert_true(out.client_ipv4.size == 0 && out.secret.size == 0);
+}
+
+// The other kinds, by hand.
+static void extensions_are_where_they_belong(void **state) {
+    struct packet_extensions out;
+    uint8_t bytes[64] = {0, 0, 0, 16, 0, 1, 0, 0, 'l', 'e', 'f', 't'};
+    decode_extension(bytes, 16, &out);
+    assert_true(bytes_equal(out.human_nodename, BYTES("left")));
+    memset(bytes, 'f', sizeof(bytes));
+    memcpy(bytes, "\0\0\0\x38\0\2\0\0", 8);
+    memcpy(bytes + 48, "\0\0\0\0\0\0\1\2", 8);
+    decode_extension(bytes, 56, &out);
+    assert_true(out.forgotten_id.size == CLUSTER_ID_SIZE && out.forgotten_ttl == 258);
+    bytes[3] = 48; // too short for its time
+    decode_extension(bytes, 48, &out);
+    assert_true(out.forgotten_id.size == 0);
+    bytes[5] = 3;
+    decode_extension(bytes, 48, &out);
+    assert_true(bytes_equal(out.shard_id, BYTES("ffffffffffffffffffffffffffffffffffffffff")));
+    bytes[3] = 40;
+    decode_extension(bytes, 40, &out);
+    assert_true(out.shard_id.size == 0);
+    bytes[5] = 99;
+    decode_extension(bytes, 40, &out);
+    assert_true(out.shard_id.size + out.client_ipv4.size + out.secret.size + out.human_nodename.size == 0);
+}
+
+// An epoch from which one could count on to zero, in the header or in an UPDATE.
+static void epochs_at_the_end_of_time_are_refused(void **state) {
+    static uint8_t bytes[PACKET_HEADER_SIZE + PACKET_UPDATE_SIZE], slots[PACKET_SLOTS_SIZE];
+    const struct packet good = {.type = PACKET_UPDATE, .current_epoch = PACKET_EPOCH_MAX, .config_epoch = 1};
+    struct packet_update update = {.config_epoch = PACKET_EPOCH_MAX, .slots = slots};
+    for (int wrong = 0; wrong < 4; wrong++) {
+        struct packet header = good, packet;
+        header.current_epoch += wrong == 1;
+        if (wrong == 2) header.config_epoch = UINT64_MAX;
+        update.config_epoch = PACKET_EPOCH_MAX + (wrong == 3);
+        packet_header_write(bytes, &header, sizeof(bytes));
+        packet_update_write(bytes + PACKET_HEADER_SIZE, &update);
+        assert_int_equal(packet_decode(bytes_of(bytes, sizeof(bytes)), &packet),
+                         wrong ? PACKET_BAD : PACKET_OK);
+    }
+}
+
 // Of every golden packet: cut anywhere, with a length, a count or an extension that lies.
 static void liars_are_refused(void **state) {
     uint8_t *bytes = mem_alloc(ROOM);
@@ -174,6 +259,9 @@ int main(void) {
         cmocka_unit_test(golden_packets_survive),
         cmocka_unit_test(fields_are_where_they_belong),
         cmocka_unit_test(own_extensions_survive),
+        cmocka_unit_test(extension_four_is_told_by_its_length),
+        cmocka_unit_test(extensions_are_where_they_belong),
+        cmocka_unit_test(epochs_at_the_end_of_time_are_refused),
         cmocka_unit_test(liars_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
