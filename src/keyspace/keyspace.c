@@ -398,6 +398,7 @@ void keyspace_clear(struct keyspace *keyspace, unsigned db) {
 
 void keyspace_swap(struct keyspace *keyspace, unsigned a, unsigned b) {
     if (a == b) return;
+    keyspace->swaps++;
     // The slots' own tables stay where they are; what changes is the database that they stand for.
     struct table *tables = keyspace->databases[a].tables;
     keyspace->databases[a].tables = keyspace->databases[b].tables;
@@ -406,6 +407,10 @@ void keyspace_swap(struct keyspace *keyspace, unsigned a, unsigned b) {
         keyspace->swapped_zero = b;
     else if (keyspace->swapped_zero == b)
         keyspace->swapped_zero = a;
+}
+
+uint64_t keyspace_swaps(const struct keyspace *keyspace) {
+    return keyspace->swaps;
 }
 
 size_t keyspace_table_memory(const struct keyspace *keyspace, unsigned db) {

@@ -101,6 +101,9 @@ void keyspace_slot_clear(struct keyspace *keyspace, unsigned slot);
 void keyspace_clear(struct keyspace *keyspace, unsigned db);
 void keyspace_swap(struct keyspace *keyspace, unsigned a, unsigned b);
 
+// How often databases were exchanged: whoever let go of the gate meanwhile knows whether a number still means the same one.
+uint64_t keyspace_swaps(const struct keyspace *keyspace);
+
 // Takes everything out of a database (exclusive mode), to be freed on another thread with keyspace_free_detached.
 struct detached;
 struct detached *keyspace_detach(struct keyspace *keyspace, unsigned db);

@@ -34,6 +34,7 @@ struct keyspace {
     unsigned database_count;
     struct lock databases_lock; // guards the creation of a database's tables
     struct database *databases;
+    uint64_t swaps;             // how often databases were exchanged
     unsigned swapped_zero;      // which database's contents the slots' own tables hold (SWAPDB exchanges names, not bytes)
     struct keyspace_ear ear;
     _Atomic size_t tracked_keys, tracked_readers;

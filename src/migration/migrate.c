@@ -174,6 +174,7 @@ static void migrate(struct call *call) {
     job->copy = options.copy;
     job->worker = call->worker;
     job->db = call->db;
+    job->swaps = keyspace_swaps(call->keyspace);
     for (unsigned i = 0; i < job->slot_count; i++)
         keyspace_slot_set_busy(call->keyspace, job->slots[i], true);
     // The threads bound each wait by the timeout; the answer needs no second clock.
@@ -185,6 +186,11 @@ static void migrate(struct call *call) {
 
 static void remove_arrived(struct job *job, struct dispatcher *dispatcher) {
     if (job->copy || role.replica) return;
+    if (keyspace_swaps(dispatcher->keyspace) != job->swaps) {
+        // The keys may be in another database now, and others with their names in this one.
+        if (!job->error.size) buffer_append_string(&job->error, "ERR SWAPDB came in between: the keys were copied, not moved");
+        return;
+    }
     for (int i = 0; i < job->key_count; i++)
         if (job->keys[i].arrived) dispatch_drop(dispatcher, job->db, job->keys[i].slot, job->keys[i].name);
 }

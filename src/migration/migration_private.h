@@ -22,6 +22,7 @@ struct job {
     struct list_node node;
     struct call_ticket ticket;
     unsigned worker, db;
+    uint64_t swaps; // of databases, as many as there had been when it began
     char host[TARGET_HOST_MAX];
     uint16_t port;
     int timeout_ms;

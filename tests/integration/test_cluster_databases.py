@@ -1,5 +1,6 @@
 """cluster-databases: several databases in cluster mode, each slot with a part of every one."""
 import random
+import socket
 import subprocess
 import threading
 import time
@@ -463,6 +464,26 @@ def test_migrate_names_the_database_it_goes_to(trio):
         assert client.call("MIGRATE", "127.0.0.1", target.port, "", 3, 5000, "KEYS", "{tag}a", "{tag}b") == b"OK"
         assert sizes([source]) == [0] * DATABASES
     assert sizes([target]) == [0, 0, 0, 2]
+
+
+def test_swapdb_while_keys_are_under_way(server):
+    """Out of cluster mode: MIGRATE waits for its target, and meanwhile the database's name means another one."""
+    node = server()
+    with socket.create_server(("127.0.0.1", 0)) as listener, node.client(timeout=30) as client, node.client() as other:
+        listener.settimeout(20 * SLOWNESS)
+        client.call("SET", "k", "goes")
+        other.call("SELECT", 1)
+        other.call("SET", "k", "stays")
+        client.send("MIGRATE", "127.0.0.1", listener.getsockname()[1], "k", 0, 20000)
+        target, _ = listener.accept()
+        with target:
+            target.settimeout(20 * SLOWNESS)
+            assert b"RESTORE" in target.recv(1000)
+            assert other.call("SWAPDB", 0, 1) == b"OK"
+            target.sendall(b"+OK\r\n")
+            assert client.read() == "ERR SWAPDB came in between: the keys were copied, not moved"
+        assert client.call("GET", "k") == b"stays"
+        assert other.call("GET", "k") == b"goes"
 
 
 # ---- the tools ----

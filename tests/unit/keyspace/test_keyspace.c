@@ -179,7 +179,9 @@ static void databases_are_apart_and_swap(void **state) {
     unsigned where_zero = 0, where_one = 1;
     for (size_t i = 0; i < 4; i++) {
         unsigned a = swaps[i][0], b = swaps[i][1];
+        uint64_t swaps_before = keyspace_swaps(keyspace);
         keyspace_swap(keyspace, a, b);
+        assert_int_equal(keyspace_swaps(keyspace) - swaps_before, a != b);
         where_zero = where_zero == a ? b : where_zero == b ? a : where_zero;
         where_one = where_one == a ? b : where_one == b ? a : where_one;
         expect(where_zero, BYTES("k"), BYTES("zero"), NO_EXPIRY);
