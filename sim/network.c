@@ -4,15 +4,21 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "sim/packed.h"
 
+enum { PACKED_FROM_US = 10000 }; // a message that is under way for so long is packed
+
+// Both NULL: the end of the stream.
 struct waiting {
     struct waiting *next;
-    struct cluster_message *message; // NULL: the end of the stream
+    struct cluster_message *message; // as it is, or
+    struct packed *packed;           // packed
 };
 
 static event_handler connect_arrives;
 static event_handler answer_arrives;
 static event_handler message_arrives;
+static event_handler packed_arrives;
 static event_handler retry_waiting;
 static event_handler end_is_noticed;
 static event_handler freeze_ends;
@@ -25,7 +31,8 @@ static void write_address(struct network *network, uint32_t node) {
 
 void network_init(struct network *network, struct world *world, uint32_t count,
                   const struct network_sink *sink, void *context) {
-    *network = (struct network){.world = world, .sink = sink, .context = context, .count = count};
+    *network = (struct network){
+        .world = world, .sink = sink, .context = context, .count = count, .packer = packer_create()};
     network->hosts = mem_calloc(count, sizeof *network->hosts);
     network->blocks = mem_calloc((size_t)count * count, 1);
     for (uint32_t i = 0; i < count; i++) {
@@ -60,15 +67,22 @@ void network_unblock_all(struct network *network) {
 // -- the life of a connection
 // ----------------------------------------------------------------------------------------
 
+// Takes the first that waits out of the line.
+static struct waiting take_first(struct connection *connection, int side) {
+    struct waiting *first = connection->first[side], taken = *first;
+    connection->first[side] = first->next;
+    if (!first->next) connection->last[side] = NULL;
+    mem_free(first);
+    connection->queued[side]--;
+    return taken;
+}
+
 static void drop_waiting(struct connection *connection, int side) {
     while (connection->first[side]) {
-        struct waiting *waiting = connection->first[side];
-        connection->first[side] = waiting->next;
-        if (waiting->message) cluster_message_release(waiting->message);
-        mem_free(waiting);
-        connection->queued[side]--;
+        struct waiting waiting = take_first(connection, side);
+        if (waiting.message) cluster_message_release(waiting.message);
+        if (waiting.packed) packer_drop(connection->network->packer, waiting.packed);
     }
-    connection->last[side] = NULL;
 }
 
 static void destroy(struct connection *connection) {
@@ -101,14 +115,15 @@ void network_close_all(struct network *network) {
 void network_free(struct network *network) {
     mem_free(network->hosts);
     mem_free(network->blocks);
+    packer_free(network->packer);
     *network = (struct network){0};
 }
 
-static void plan(struct connection *connection, uint64_t at, event_handler *handler,
-                 struct cluster_message *message, int side) {
+static void plan(struct connection *connection, uint64_t at, event_handler *handler, void *payload,
+                 int side) {
     connection->under_way++;
     struct event *event =
-        world_plan(connection->network->world, at, handler, connection, message, (uint64_t)side);
+        world_plan(connection->network->world, at, handler, connection, payload, (uint64_t)side);
     if (handler == message_arrives) event->about = connection->node[!side] + 1;
 }
 
@@ -233,13 +248,21 @@ static void answer_arrives(struct event *event) {
 // -- data
 // ------------------------------------------------------------------------------------------------------------
 
+// What is late is packed, unless several receivers share it: then it takes no room of its own. Retains the
+// message.
 static void send(struct connection *connection, int side, struct cluster_message *message) {
     struct network *network = connection->network;
-    uint64_t at = network->world->now + hop(network, connection->node[side], connection->node[!side]);
+    uint64_t now = network->world->now;
+    uint64_t at = now + hop(network, connection->node[side], connection->node[!side]);
     if (at < connection->due[side]) at = connection->due[side];
     connection->due[side] = at;
     connection->queued[side]++;
-    plan(connection, at, message_arrives, message, side);
+    bool worth_it = message && at - now > PACKED_FROM_US && message->references == 1;
+    struct packed *packed = worth_it ? packer_pack(network->packer, message) : NULL;
+    if (packed)
+        plan(connection, at, packed_arrives, packed, side);
+    else
+        plan(connection, at, message_arrives, message ? cluster_message_retain(message) : NULL, side);
 }
 
 void network_send(struct connection *connection, int side, struct cluster_message *message) {
@@ -247,7 +270,7 @@ void network_send(struct connection *connection, int side, struct cluster_messag
     if (connection->queued[side] >= NETWORK_QUEUE_MAX)
         network_cut(connection);
     else
-        send(connection, side, cluster_message_retain(message));
+        send(connection, side, message);
 }
 
 void network_cut(struct connection *connection) {
@@ -334,9 +357,22 @@ static bool receivable(const struct connection *connection, int side) {
            connection->end[!side] != END_CONNECTING;
 }
 
+// Takes over the message, unless it returns NULL.
+static struct packed *pack(struct connection *connection, struct cluster_message *message) {
+    if (!message || message->references > 1) return NULL;
+    struct packed *packed = packer_pack(connection->network->packer, message);
+    if (packed) cluster_message_release(message);
+    return packed;
+}
+
+static struct cluster_message *unpack(struct connection *connection, const struct waiting *waiting) {
+    return waiting->packed ? packer_unpack(connection->network->packer, waiting->packed) : waiting->message;
+}
+
 static void wait_in_line(struct connection *connection, int side, struct cluster_message *message) {
     struct waiting *waiting = mem_alloc(sizeof *waiting);
-    *waiting = (struct waiting){NULL, message};
+    struct packed *packed = pack(connection, message);
+    *waiting = (struct waiting){.message = packed ? NULL : message, .packed = packed};
     if (connection->first[side]) {
         connection->last[side]->next = waiting;
     } else {
@@ -370,6 +406,12 @@ static void message_arrives(struct event *event) {
     destroy_if_over(connection);
 }
 
+static void packed_arrives(struct event *event) {
+    struct connection *connection = event->subject;
+    event->payload = packer_unpack(connection->network->packer, event->payload);
+    message_arrives(event);
+}
+
 bool network_holds_up(const struct network *network, uint32_t *from, uint32_t *to) {
     for (uint32_t node = 0; node < network->count; node++) {
         const struct list_node *head = &network->hosts[node].connections[0];
@@ -398,12 +440,8 @@ static void retry_waiting(struct event *event) {
     connection->retries[side] = 0;
     connection->under_way++; // stay until the sink has heard
     while (connection->first[side]) {
-        struct waiting *waiting = connection->first[side];
-        struct cluster_message *message = waiting->message;
-        connection->first[side] = waiting->next;
-        if (!waiting->next) connection->last[side] = NULL;
-        mem_free(waiting);
-        connection->queued[side]--;
+        struct waiting waiting = take_first(connection, side);
+        struct cluster_message *message = unpack(connection, &waiting);
         take(connection, side, message);
         if (message) cluster_message_release(message);
     }

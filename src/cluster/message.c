@@ -5,8 +5,13 @@
 
 #include "base/memory.h"
 
-// Free messages are kept by size class, so that a 2 KiB pong does not sit in the memory of a large ping.
+// Free messages are kept by size class, so that a 2 KiB pong does not sit in the memory of a large ping. With
+// what the message has besides its bytes a class fills a power of two, which allocators have a size for.
 enum { CLASSES = 6, CLASS_SMALLEST = 4096, KEPT_PER_CLASS = 64 };
+
+static uint32_t class_room(uint32_t class) {
+    return ((uint32_t)CLASS_SMALLEST << class) - (uint32_t)sizeof(struct cluster_message);
+}
 
 struct message_pool {
     struct cluster_message *free[CLASSES];
@@ -17,7 +22,7 @@ struct message_pool {
 
 static uint32_t class_of(uint32_t size) {
     uint32_t class = 0;
-    for (uint32_t room = CLASS_SMALLEST; room < size; room *= 2)
+    while (class < CLASSES && class_room(class) < size)
         class ++;
     return class;
 }
@@ -53,7 +58,7 @@ struct cluster_message *message_create(struct message_pool *pool, uint32_t size)
         pool->free[class] = message->next_free;
         pool->kept[class]--;
     } else {
-        uint32_t capacity = class < CLASSES ? (uint32_t)CLASS_SMALLEST << class : size;
+        uint32_t capacity = class < CLASSES ? class_room(class) : size;
         message = mem_alloc(sizeof(*message) + capacity);
         message->capacity = capacity;
     }

@@ -1,0 +1,112 @@
+// Heartbeats are the same bytes when they are unpacked, however many are packed beside them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/prng.h"
+#include "cluster/packet.h"
+#include "sim/packed.h"
+
+enum { NODES = 40, MESSAGES = 500, GOSSIP_MAX = 30 };
+
+static struct prng prng;
+static struct message_pool *pool;
+
+// A node as others tell of it: its name and address are always the same.
+static struct packet_gossip node_at(unsigned index) {
+    struct packet_gossip node = {.port = (uint16_t)(7000 + index),
+                                 .bus_port = (uint16_t)(17000 + index),
+                                 .ping_sent = (uint32_t)prng_next(&prng),
+                                 .pong_received = (uint32_t)prng_next(&prng),
+                                 .flags = (uint16_t)prng_next(&prng)};
+    memset(node.id, 'a' + (int)(index % 26), sizeof node.id);
+    node.id[0] = (char)('0' + index / 26);
+    memcpy(node.ip, "10.1.2.3", 9);
+    return node;
+}
+
+static struct cluster_message *heartbeat(void) {
+    uint16_t count = (uint16_t)prng_below(&prng, GOSSIP_MAX + 1), extensions = 0;
+    struct packet_extensions tail = {0};
+    if (prng_below(&prng, 2)) tail.hostname = bytes_from_string("a-host");
+    uint32_t tail_size = packet_extensions_size(&tail, &extensions);
+    uint32_t size = (uint32_t)(PACKET_HEADER_SIZE + (size_t)count * PACKET_GOSSIP_SIZE + tail_size);
+    uint8_t slots[PACKET_SLOTS_SIZE];
+    memset(slots, (int)prng_below(&prng, 3), sizeof slots);
+    struct packet packet = {.type = (uint16_t)prng_below(&prng, PACKET_MEET + 1),
+                            .count = count,
+                            .extensions = extensions,
+                            .current_epoch = prng_below(&prng, 1 << 20),
+                            .message_flags = {PACKET_HAS_EXTENSIONS},
+                            .slots = slots};
+    memset(packet.sender, 'f', sizeof packet.sender);
+    struct cluster_message *message = message_create(pool, size);
+    packet_header_write(message->data, &packet, size);
+    uint8_t *at = message->data + PACKET_HEADER_SIZE;
+    for (unsigned i = 0; i < count; i++, at += PACKET_GOSSIP_SIZE) {
+        struct packet_gossip gossip = node_at((unsigned)prng_below(&prng, NODES));
+        packet_gossip_write(at, &gossip);
+    }
+    packet_extensions_write(at, &tail);
+    return message;
+}
+
+static void unpacked_is_the_same(void **state) {
+    struct packer *packer = packer_create();
+    struct cluster_message *messages[MESSAGES];
+    struct packed *packed[MESSAGES];
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        messages[i] = heartbeat();
+        packed[i] = packer_pack(packer, messages[i]);
+        assert_non_null(packed[i]);
+    }
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        if (prng_below(&prng, 2)) {
+            packer_drop(packer, packed[i]);
+        } else {
+            struct cluster_message *again = packer_unpack(packer, packed[i]);
+            assert_int_equal(again->size, messages[i]->size);
+            assert_memory_equal(again->data, messages[i]->data, again->size);
+            cluster_message_release(again);
+        }
+        cluster_message_release(messages[i]);
+    }
+    packer_free(packer);
+}
+
+static void what_is_no_heartbeat_is_left_alone(void **state) {
+    struct packer *packer = packer_create();
+    struct packet packet = {.type = PACKET_FAIL};
+    struct cluster_message *message = message_create(pool, PACKET_HEADER_SIZE + CLUSTER_ID_SIZE);
+    packet_header_write(message->data, &packet, message->size);
+    memset(message->data + PACKET_HEADER_SIZE, 'a', CLUSTER_ID_SIZE);
+    assert_null(packer_pack(packer, message));
+    message->data[0] = 'x';
+    assert_null(packer_pack(packer, message));
+    cluster_message_release(message);
+    packer_free(packer);
+}
+
+static int make_pool(void **state) {
+    prng_seed(&prng, 1);
+    pool = message_pool_create();
+    return 0;
+}
+
+static int drop_pool(void **state) {
+    message_pool_destroy(pool);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unpacked_is_the_same),
+        cmocka_unit_test(what_is_no_heartbeat_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, make_pool, drop_pool);
+}
