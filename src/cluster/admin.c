@@ -141,9 +141,10 @@ static void take_over(struct cluster *cluster) {
 static void order_failover(struct admin *admin) {
     struct cluster *cluster = admin->cluster;
     struct peer *myself = cluster->myself;
-    struct bytes option = admin->order->count == 2 ? admin_argument(admin, 1) : BYTES("");
+    bool has_option = admin->order->count == 2;
+    struct bytes option = has_option ? admin_argument(admin, 1) : BYTES("");
     bool force = bytes_is(option, "force"), takeover = bytes_is(option, "takeover");
-    if (option.size && !force && !takeover) {
+    if (has_option && !force && !takeover) {
         admin_reject(admin, "ERR syntax error");
         return;
     }
@@ -265,7 +266,7 @@ static const struct order_kind kinds[] = {
     {"addslotsrange", admin_addslotsrange, 3, CLUSTER_ORDER_ARGUMENTS_MAX, true},
     {"delslotsrange", admin_delslotsrange, 3, CLUSTER_ORDER_ARGUMENTS_MAX, true},
     {"flushslots", admin_flushslots, 1, 1, false},
-    {"setslot", admin_setslot, 3, 4, false},
+    {"setslot", admin_setslot, 3, CLUSTER_ORDER_ARGUMENTS_MAX, false},
     {"forget", order_forget, 2, 2, false},
     {"replicate", order_replicate, 2, 2, false},
     {"failover", order_failover, 1, 2, false},
