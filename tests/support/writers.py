@@ -2,12 +2,13 @@
 
 Standard library only, so that tools/bench can use it too.
 """
-import threading
+import functools
 import time
 
 from .cluster import slot_of
 from .programs import wait_until
 from .resp import Client, Error
+from .threads import beside
 
 # What a client meets while its primary ends in order or dies; who asks another node then, loses no more than time.
 HARMLESS = {"MOVED", "ASK", "Closed", "ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"}
@@ -87,8 +88,7 @@ class Writer:
         self.longest = {tag: 0.0 for tag in tags}
         self.errors = {}
         self.failures = []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(tag,)) for tag in tags]
+        self.threads = beside([functools.partial(self._run, tag) for tag in tags])
 
     def note(self, word):
         self.errors[word] = self.errors.get(word, 0) + 1
@@ -97,10 +97,10 @@ class Writer:
     def key(tag, number):
         return f"{{{tag}}}:{number}"
 
-    def _run(self, tag):
+    def _run(self, tag, stop):
         hand, last = _Hand(self, tag), time.monotonic()
         try:
-            while not self.stop.is_set():
+            while not stop.is_set():
                 number = self.acknowledged[tag]
                 if hand.write(self.key(tag, number), number):
                     now = time.monotonic()
@@ -115,16 +115,17 @@ class Writer:
         hand.close()
 
     def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        self.more()
+        self.threads.__enter__()
+        try:
+            self.more()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         self.forget_times()
         return self
 
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
+    def __exit__(self, *error):
+        return self.threads.__exit__(*error)
 
     def forget_times(self):
         for tag in self.longest:
