@@ -76,12 +76,50 @@ static bool time_at(const struct words *words, size_t index, uint64_t *ms) {
     return strcmp(end, "s") == 0 || strcmp(end, "ms") == 0;
 }
 
+static bool node_number(const struct play *play, struct bytes text, uint32_t *index) {
+    int64_t number;
+    if (text.size < 2 || text.data[0] != 'n') return false;
+    if (!number_parse(bytes_of(text.data + 1, text.size - 1), &number)) return false;
+    *index = (uint32_t)number;
+    return number >= 0 && number < play->sim.count;
+}
+
 // "n3".
 static struct node *node_at(struct play *play, const struct words *words, size_t index) {
-    if (index >= words->count || words->items[index][0] != 'n') return NULL;
-    int64_t number;
-    if (!number_parse(bytes_from_string(words->items[index] + 1), &number)) return NULL;
-    return number >= 0 && number < play->sim.count ? &play->sim.nodes[number] : NULL;
+    uint32_t number;
+    bool is_node = index < words->count && node_number(play, bytes_from_string(words->items[index]), &number);
+    return is_node ? &play->sim.nodes[number] : NULL;
+}
+
+struct range {
+    uint32_t first, last;
+};
+
+// "n3", or "n3..n17".
+static bool range_at(struct play *play, const struct words *words, size_t index, struct range *range) {
+    if (index >= words->count) return false;
+    const char *word = words->items[index], *dots = strstr(word, "..");
+    struct bytes first = bytes_of(word, dots ? (size_t)(dots - word) : strlen(word));
+    struct bytes last = dots ? bytes_from_string(dots + 2) : first;
+    return node_number(play, first, &range->first) && node_number(play, last, &range->last) &&
+           range->first <= range->last;
+}
+
+typedef void node_function(struct play *play, struct node *node, bool option);
+
+// Words from the second on are nodes, and `option` may come last. False, and nothing is done, when they are
+// not.
+static bool for_nodes(struct play *play, const struct words *words, const char *option,
+                      node_function *function) {
+    bool given = is(words, words->count - 1, option);
+    size_t count = words->count - given;
+    struct range range;
+    for (size_t i = 1; i < count; i++)
+        if (!range_at(play, words, i, &range)) return false;
+    for (size_t i = 1; i < count && range_at(play, words, i, &range); i++)
+        for (uint32_t node = range.first; node <= range.last; node++)
+            function(play, &play->sim.nodes[node], given);
+    return count > 1;
 }
 
 static bool slot_at(const struct words *words, size_t index, int64_t *slot) {
@@ -126,29 +164,33 @@ static bool order_run(struct play *play, const struct words *words) {
     return true;
 }
 
-// kill n1 n2 ... [machine]
-static bool order_kill(struct play *play, const struct words *words) {
-    bool machine = is(words, words->count - 1, "machine");
-    size_t count = words->count - machine;
-    for (size_t i = 1; i < count; i++)
-        if (!node_at(play, words, i)) return false;
-    for (size_t i = 1; i < count; i++)
-        node_kill(node_at(play, words, i), machine);
-    return count > 1;
+static void kill_one(struct play *play, struct node *node, bool machine) {
+    node_kill(node, machine);
 }
 
-// start n1 n2 ... [moved]
+// kill n1 n5..n7 ... [machine]
+static bool order_kill(struct play *play, const struct words *words) {
+    return for_nodes(play, words, "machine", kill_one);
+}
+
+static void start_one(struct play *play, struct node *node, bool moved) {
+    if (moved && !node->core) network_move(&play->sim.network, node->index);
+    node_start(node);
+}
+
+// start n1 n5..n7 ... [moved]
 static bool order_start(struct play *play, const struct words *words) {
-    bool moved = is(words, words->count - 1, "moved");
-    size_t count = words->count - moved;
-    for (size_t i = 1; i < count; i++)
-        if (!node_at(play, words, i)) return false;
-    for (size_t i = 1; i < count; i++) {
-        struct node *node = node_at(play, words, i);
-        if (moved && !node->core) network_move(&play->sim.network, node->index);
-        node_start(node);
-    }
-    return count > 1;
+    return for_nodes(play, words, "moved", start_one);
+}
+
+// stall n1 on | stall n1 off
+static bool order_stall(struct play *play, const struct words *words) {
+    struct node *node = node_at(play, words, 1);
+    bool on = is(words, 2, "on");
+    if (!node || !node->core || (!on && !is(words, 2, "off"))) return false;
+    struct cluster_event event = {.kind = CLUSTER_EVENT_STALL, .stalled = on};
+    node_step(node, &event);
+    return true;
 }
 
 static bool order_freeze(struct play *play, const struct words *words) {
@@ -362,6 +404,16 @@ static bool order_wait(struct play *play, const struct words *words) {
     return truth != IS_NONSENSE;
 }
 
+static bool dispatch(struct play *play, const struct words *words);
+
+// quietly ORDER: of a thousand nodes one asks what has become of them, not what each of them did.
+static bool order_quietly(struct play *play, const struct words *words) {
+    struct words order = {.count = words->count - 1};
+    memcpy(order.items, words->items + 1, order.count * sizeof *order.items);
+    play->sim.transcript = NULL;
+    return !is(&order, 0, "quietly") && dispatch(play, &order);
+}
+
 static const struct {
     const char *word;
     order_function *function;
@@ -371,7 +423,7 @@ static const struct {
     {"oneway", order_oneway}, {"heal", order_heal},     {"disk", order_disk},
     {"clock", order_clock},   {"order", order_order},   {"meet", order_meet},
     {"move", order_move},     {"repair", order_repair}, {"expect", order_expect},
-    {"wait", order_wait},
+    {"wait", order_wait},     {"stall", order_stall},   {"quietly", order_quietly},
 };
 
 static bool dispatch(struct play *play, const struct words *words) {
