@@ -89,7 +89,6 @@ static void grow(struct cluster *cluster) {
     cluster->look_at = mem_realloc(cluster->look_at, capacity * sizeof(*cluster->look_at));
     cluster->linkless = grow_set(cluster->linkless, old, capacity);
     cluster->suspects = grow_set(cluster->suspects, old, capacity);
-    cluster->untold = grow_set(cluster->untold, old, capacity);
     cluster->peers_capacity = capacity;
 }
 
@@ -119,7 +118,6 @@ void peer_set_suspect(struct cluster *cluster, struct peer *peer, bool suspect) 
     if (!suspect && peer_is(peer, CLUSTER_NODE_PFAIL)) cluster->suspect_count--;
     peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_PFAIL) | (suspect ? CLUSTER_NODE_PFAIL : 0));
     peer_set_put(cluster->suspects, peer->index, suspect);
-    peer_set_put(cluster->untold, peer->index, suspect);
     peer_look_again(cluster, peer);
 }
 
@@ -193,7 +191,6 @@ void peers_free(struct cluster *cluster) {
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);
     mem_free(cluster->suspects);
-    mem_free(cluster->untold);
     mem_free(cluster->by_name);
 }
 

@@ -113,7 +113,6 @@ struct cluster {
     uint64_t unix_ahead; // unix_now - now, modulo 2^64
     uint64_t last_step, awake_since;
     uint64_t next_tick, next_random_ping, next_suspicion;
-    uint64_t suspicions_told; // when suspicions were last spoken of
     uint32_t todo;
     uint32_t gossip_mark;
 
@@ -135,7 +134,6 @@ struct cluster {
     uint64_t *look_at;  // when a tick must look at the peer; 0: the next one
     uint64_t *linkless; // set of peers: no link
     uint64_t *suspects; // set of peers: PFAIL
-    uint64_t *untold;   // set of peers: of those, whom speak_suspicions has not spoken of
     uint32_t suspect_count;
     uint32_t link_cursor;     // the peer for whom a link was made last
     uint64_t looked_interval; // look_at was computed with this interval of pings
