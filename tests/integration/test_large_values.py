@@ -73,13 +73,19 @@ def test_a_client_that_stays_behind_keeps_only_what_it_has_not_taken(server, siz
     with shoal.client(timeout=30) as client, shoal.client(timeout=30) as other:
         client.call("SET", "k", value)
         client.send_bytes(encode(["GET", "k"]) * behind)
-        wait_until(lambda: re.search(rb" (obl|omem)=[1-9]", line_of(other, client)), what="replies that wait")
+        wait_until(lambda: commands_run(other, "get") == behind, what="all replies to wait")
+        assert re.search(rb" (obl|omem)=[1-9]", line_of(other, client)), "the sockets hold them all"
         before = used_memory(other)
         for _ in range(64):
             client.send_bytes(encode(["GET", "k"]) * step)
             assert [client.read() for _ in range(step)] == [value] * step
         assert used_memory(other) < before + 2 * behind * len(reply), "what was sent is kept"
         assert [client.read() for _ in range(behind)] == [value] * behind
+
+
+def commands_run(client, name):
+    found = re.search(rb"cmdstat_%s:calls=(\d+)" % name.encode(), client.call("INFO", "commandstats"))
+    return int(found[1]) if found else 0
 
 
 def used_memory(client):
