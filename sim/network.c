@@ -357,12 +357,17 @@ static bool receivable(const struct connection *connection, int side) {
            connection->end[!side] != END_CONNECTING;
 }
 
-// Takes over the message, unless it returns NULL.
-static struct packed *pack(struct connection *connection, struct cluster_message *message) {
-    if (!message || message->references > 1) return NULL;
-    struct packed *packed = packer_pack(connection->network->packer, message);
-    if (packed) cluster_message_release(message);
-    return packed;
+// A message that has just been sent is still in its sender's hands, so it is packed when it has waited for a
+// while.
+static void pack_waiting(struct connection *connection, int side) {
+    for (struct waiting *waiting = connection->first[side]; waiting; waiting = waiting->next) {
+        struct cluster_message *message = waiting->message;
+        if (!message || message->references > 1) continue;
+        waiting->packed = packer_pack(connection->network->packer, message);
+        if (!waiting->packed) continue;
+        waiting->message = NULL;
+        cluster_message_release(message);
+    }
 }
 
 static struct cluster_message *unpack(struct connection *connection, const struct waiting *waiting) {
@@ -371,8 +376,7 @@ static struct cluster_message *unpack(struct connection *connection, const struc
 
 static void wait_in_line(struct connection *connection, int side, struct cluster_message *message) {
     struct waiting *waiting = mem_alloc(sizeof *waiting);
-    struct packed *packed = pack(connection, message);
-    *waiting = (struct waiting){.message = packed ? NULL : message, .packed = packed};
+    *waiting = (struct waiting){.message = message};
     if (connection->first[side]) {
         connection->last[side]->next = waiting;
     } else {
@@ -434,6 +438,7 @@ static void retry_waiting(struct event *event) {
     connection->under_way--;
     if (connection->network->closing) drop_waiting(connection, side);
     if (connection->first[side] && !receivable(connection, side)) {
+        pack_waiting(connection, side);
         plan_retry(connection, side);
         return;
     }

@@ -209,10 +209,12 @@ void links_send(struct cluster_link id, struct cluster_message *message, uint64_
 
 static void each_link(void (*visit)(struct link *link, uint64_t save), uint64_t save) {
     for (unsigned i = 0; i < CHAINS; i++) {
-        LIST_EACH(node, &by_node[i])
-        visit(LIST_ENTRY(node, struct link, chain), save);
-        LIST_EACH(other, &by_number[i])
-        visit(LIST_ENTRY(other, struct link, chain), save);
+        LIST_EACH(node, &by_node[i]) {
+            visit(LIST_ENTRY(node, struct link, chain), save);
+        }
+        LIST_EACH(other, &by_number[i]) {
+            visit(LIST_ENTRY(other, struct link, chain), save);
+        }
     }
 }
 
@@ -502,10 +504,12 @@ void links_close_all(void) {
     }
     listener_count = 0;
     for (unsigned i = 0; i < CHAINS; i++) {
-        LIST_EACH(node, &by_node[i])
-        destroy(LIST_ENTRY(node, struct link, chain));
-        LIST_EACH(other, &by_number[i])
-        destroy(LIST_ENTRY(other, struct link, chain));
+        LIST_EACH(node, &by_node[i]) {
+            destroy(LIST_ENTRY(node, struct link, chain));
+        }
+        LIST_EACH(other, &by_number[i]) {
+            destroy(LIST_ENTRY(other, struct link, chain));
+        }
     }
     links_free_dead();
 }
