@@ -35,7 +35,7 @@ static void grow(struct links *links) {
 struct link *links_add(struct links *links, uint32_t name, uint32_t serial, struct connection *connection) {
     if ((links->count + 1) * 4 > links->size * 3) grow(links);
     links->count++;
-    return put(links, (struct link){name, serial, 0, connection});
+    return put(links, (struct link){name, serial, connection});
 }
 
 void links_remove(struct links *links, uint32_t name) {

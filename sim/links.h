@@ -13,7 +13,6 @@
 struct link {
     uint32_t name;   // 0: an empty place
     uint32_t serial; // told apart from an earlier link of the same name
-    uint32_t held;   // sends that wait for a save
     struct connection *connection;
 };
 

@@ -192,12 +192,11 @@ static void send(struct node *node, const struct cluster_action *action) {
     bool inbound = action->send.link.node == 0;
     if (!link) return;
     check_made(node->sim, node, action->send.message, action->send.save != 0);
-    bool wait = action->send.save > node->saved || link->held;
+    bool wait = action->send.save > node->saved; // what waits for nothing overtakes what does
     if (!wait || node->sim->options->broken == BROKEN_SPEAKS_BEFORE_SAVE) {
         speak(node, link, inbound, action->send.message);
         return;
     }
-    link->held++;
     hold(node, (struct held_send){.save = action->send.save,
                                   .name = link->name,
                                   .serial = link->serial,
@@ -416,10 +415,7 @@ static void release_held(struct node *node, uint64_t number, bool ok) {
         struct held_send *held = pop_held(node);
         struct link *link =
             held->message ? links_find(held->inbound ? &node->inbound : &node->outgoing, held->name) : NULL;
-        if (link && link->serial == held->serial) {
-            link->held--;
-            if (ok || held->save == 0) speak(node, link, held->inbound, held->message);
-        }
+        if (link && link->serial == held->serial && ok) speak(node, link, held->inbound, held->message);
         if (!held->message)
             conclude(node, held->order, ok && held->ok, ok ? held->text : "ERR the save failed");
         free_held(held);

@@ -40,6 +40,12 @@ struct outgoing {
     uint64_t save;
 };
 
+// items[first..count) are in it.
+struct send_queue {
+    struct outgoing *items;
+    size_t first, count, capacity;
+};
+
 struct link {
     struct source source;
     struct list_node chain;
@@ -52,9 +58,10 @@ struct link {
     bool mute; // not listened to until it has read its answers
     char peer_ip[SOCKET_NAME_MAX], local_ip[SOCKET_NAME_MAX];
     struct buffer input;
-    struct outgoing *queue; // queue[first..count) is to be sent
-    size_t first, count, capacity;
-    size_t sent; // bytes of the first that have gone
+    struct send_queue ready;
+    struct send_queue
+        held;    // what waits for a save: others go past it, so that a slow disk holds up no heartbeat
+    size_t sent; // bytes of the first that is ready that have gone
     size_t queued_bytes;
     int64_t created_ms;
 };
@@ -68,6 +75,47 @@ static struct list_node dead; // closed in this turn: the poller may have fetche
 static uint32_t next_number = 1;
 static struct source listeners[LISTENERS_MAX];
 static unsigned listener_count;
+
+// --- Queues.
+
+static bool queue_is_empty(const struct send_queue *queue) {
+    return queue->first == queue->count;
+}
+
+static void queue_make_room(struct send_queue *queue) {
+    if (queue->count < queue->capacity) return;
+    if (queue->count > queue->first)
+        memmove(queue->items, queue->items + queue->first,
+                (queue->count - queue->first) * sizeof *queue->items);
+    queue->count -= queue->first;
+    queue->first = 0;
+    if (queue->count * 2 < queue->capacity) return;
+    queue->capacity = queue->capacity ? queue->capacity * 2 : 8;
+    queue->items = mem_realloc(queue->items, queue->capacity * sizeof *queue->items);
+}
+
+static void queue_push(struct send_queue *queue, struct outgoing out) {
+    queue_make_room(queue);
+    queue->items[queue->count++] = out;
+}
+
+static struct outgoing queue_pop(struct send_queue *queue) {
+    struct outgoing first = queue->items[queue->first++];
+    if (queue_is_empty(queue)) queue->first = queue->count = 0;
+    return first;
+}
+
+static size_t queue_memory(const struct link *link) {
+    return (link->ready.capacity + link->held.capacity) * sizeof(struct outgoing);
+}
+
+static void queue_free(struct send_queue *queue) {
+    while (!queue_is_empty(queue))
+        cluster_message_release(queue_pop(queue).message);
+    mem_free(queue->items);
+}
+
+// --- Links.
 
 static struct list_node *chain_of(struct cluster_link id) {
     return id.node ? &by_node[id.node % CHAINS] : &by_number[id.inbound % CHAINS];
@@ -115,9 +163,8 @@ static void destroy(struct link *link) {
     list_append(&dead, &link->chain);
     list_remove(&link->quiet);
     if (link->id.inbound) inbound_count[link->known]--;
-    for (size_t i = link->first; i < link->count; i++)
-        cluster_message_release(link->queue[i].message);
-    mem_free(link->queue);
+    queue_free(&link->ready);
+    queue_free(&link->held);
     input_free(link);
 }
 
@@ -143,28 +190,21 @@ static void lose(struct link *link, bool refused) {
 
 // --- Out.
 
-static void pop_sent(struct link *link) {
-    struct outgoing *head = &link->queue[link->first++];
-    link->queued_bytes -= head->message->size;
-    cluster_message_release(head->message);
-    link->sent = 0;
-    if (link->first == link->count) link->first = link->count = 0;
-}
-
 // Sends what may be sent. False: the link is broken (and not yet destroyed).
 static bool flush(struct link *link) {
-    while (!link->connecting && !link->blocked && link->first < link->count) {
-        const struct outgoing *head = &link->queue[link->first];
-        if (head->save > bus.saved) return true;
-        ssize_t put =
-            socket_write(link->source.fd, head->message->data + link->sent, head->message->size - link->sent);
+    while (!link->connecting && !link->blocked && !queue_is_empty(&link->ready)) {
+        struct cluster_message *message = link->ready.items[link->ready.first].message;
+        ssize_t put = socket_write(link->source.fd, message->data + link->sent, message->size - link->sent);
         if (put == -EAGAIN) {
             link->blocked = true;
             return true;
         }
         if (put < 0) return false;
         link->sent += (size_t)put;
-        if (link->sent == head->message->size) pop_sent(link);
+        if (link->sent < message->size) continue;
+        link->queued_bytes -= message->size;
+        link->sent = 0;
+        cluster_message_release(queue_pop(&link->ready).message);
     }
     return true;
 }
@@ -188,18 +228,8 @@ static void schedule_loss(struct link *link) {
 void links_send(struct cluster_link id, struct cluster_message *message, uint64_t save) {
     struct link *link = find(id);
     if (!link || link->lost) return;
-    if (link->count == link->capacity) {
-        if (link->count > link->first)
-            memmove(link->queue, link->queue + link->first,
-                    (link->count - link->first) * sizeof *link->queue);
-        link->count -= link->first;
-        link->first = 0;
-        if (link->count * 2 >= link->capacity) {
-            link->capacity = link->capacity ? link->capacity * 2 : 8;
-            link->queue = mem_realloc(link->queue, link->capacity * sizeof *link->queue);
-        }
-    }
-    link->queue[link->count++] = (struct outgoing){cluster_message_retain(message), save};
+    struct outgoing out = {cluster_message_retain(message), save};
+    queue_push(save > bus.saved ? &link->held : &link->ready, out);
     link->queued_bytes += message->size;
     uint64_t limit = bus.config.link_buffer_limit ? bus.config.link_buffer_limit : queued_bytes_max;
     bool over = link->queued_bytes > limit;
@@ -218,28 +248,23 @@ static void each_link(void (*visit)(struct link *link, uint64_t save), uint64_t 
     }
 }
 
-static void flush_one(struct link *link, uint64_t save) {
-    if (link->first < link->count && !flush(link)) schedule_loss(link);
+// What waits stands in the order of its saves.
+static void release_one(struct link *link, uint64_t save) {
+    while (!queue_is_empty(&link->held) && link->held.items[link->held.first].save <= save)
+        queue_push(&link->ready, queue_pop(&link->held));
+    if (!flush(link)) schedule_loss(link);
 }
 
 void links_flush_held(void) {
-    each_link(flush_one, 0);
+    each_link(release_one, bus.saved);
 }
 
 static void drop_one(struct link *link, uint64_t save) {
-    size_t kept = link->first;
-    for (size_t i = link->first; i < link->count; i++) {
-        struct outgoing out = link->queue[i];
-        bool partly_sent = i == link->first && link->sent;
-        if (!partly_sent && out.save > bus.saved && out.save <= save) {
-            link->queued_bytes -= out.message->size;
-            cluster_message_release(out.message);
-        } else {
-            link->queue[kept++] = out;
-        }
+    while (!queue_is_empty(&link->held) && link->held.items[link->held.first].save <= save) {
+        struct cluster_message *message = queue_pop(&link->held).message;
+        link->queued_bytes -= message->size;
+        cluster_message_release(message);
     }
-    link->count = kept;
-    flush_one(link, save);
 }
 
 void links_drop_held(uint64_t save) {
@@ -525,9 +550,9 @@ static void reply_link(struct reply *reply, const struct link *link, const char 
     reply_bulk_string(reply, "create-time");
     reply_integer(reply, link->created_ms);
     reply_bulk_string(reply, "events");
-    reply_bulk_string(reply, link->first < link->count ? "rw" : "r");
+    reply_bulk_string(reply, queue_is_empty(&link->ready) ? "r" : "rw");
     reply_bulk_string(reply, "send-buffer-allocated");
-    reply_integer(reply, (int64_t)(link->capacity * sizeof *link->queue + link->queued_bytes));
+    reply_integer(reply, (int64_t)(queue_memory(link) + link->queued_bytes));
     reply_bulk_string(reply, "send-buffer-used");
     reply_integer(reply, (int64_t)link->queued_bytes);
 }
