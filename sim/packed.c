@@ -10,6 +10,8 @@
 
 enum {
     SHELVES_FIRST = 1024,
+    RUN_ENTRIES = 16, // of gossip
+    RUN_SIZE = RUN_ENTRIES * PACKET_GOSSIP_SIZE,
     GOSSIP_TIMES_AT = CLUSTER_ID_SIZE, // of a gossip entry: two times of 4 bytes,
     GOSSIP_TIMES_SIZE = 8,
     GOSSIP_FLAGS_AT = 98, // and its flags
@@ -21,22 +23,29 @@ struct shared {
     struct shared *next; // on its shelf
     uint64_t hash;
     uint32_t references, size;
-    uint8_t bytes[];
+    _Alignas(void *) uint8_t bytes[];
 };
 
-// A gossip entry is a shared one with times and flags zeroed, and these:
+// A gossip entry: a shared one, with times and flags zeroed, and these.
 struct news {
     uint8_t times[GOSSIP_TIMES_SIZE];
     uint8_t flags[GOSSIP_FLAGS_SIZE];
 };
+
+// Some entries in a row, of which the last run of a packet has fewer; shared, too.
+struct run {
+    struct shared *nodes[RUN_ENTRIES];
+    struct news news[RUN_ENTRIES];
+};
+_Static_assert(sizeof(struct run) == RUN_ENTRIES * (sizeof(struct shared *) + sizeof(struct news)),
+               "no padding");
 
 // The packet: what stands before the slots, the slots, what stands between them and the gossip, the gossip,
 // and what follows it (extensions).
 struct packed {
     struct shared *slots;
     uint32_t size, slots_at, count, tail_at;
-    struct shared
-        *nodes[]; // of the gossip entries; behind them their news, and the bytes that are not shared
+    struct shared *runs[]; // of gossip entries; behind them the bytes that are not shared
 };
 
 struct packer {
@@ -114,15 +123,21 @@ static void unshare(struct packer *packer, struct shared *shared) {
 // -- packing
 // ----------------------------------------------------------------------------------------------------------
 
-static struct news *news_of(struct packed *packed) {
-    return (struct news *)&packed->nodes[packed->count];
+static uint32_t runs_of(uint32_t entries) {
+    return (entries + RUN_ENTRIES - 1) / RUN_ENTRIES;
+}
+
+// How many entries run `index` has, of a packet of `count`.
+static uint32_t run_length(uint32_t count, uint32_t index) {
+    uint32_t left = count - index * RUN_ENTRIES;
+    return left < RUN_ENTRIES ? left : RUN_ENTRIES;
 }
 
 static uint8_t *own_bytes(struct packed *packed) {
-    return (uint8_t *)&news_of(packed)[packed->count];
+    return (uint8_t *)&packed->runs[runs_of(packed->count)];
 }
 
-static struct shared *pack_gossip(struct packer *packer, const uint8_t *from, struct news *news) {
+static struct shared *pack_entry(struct packer *packer, const uint8_t *from, struct news *news) {
     uint8_t node[PACKET_GOSSIP_SIZE];
     memcpy(node, from, sizeof node);
     memcpy(news->times, node + GOSSIP_TIMES_AT, GOSSIP_TIMES_SIZE);
@@ -132,10 +147,37 @@ static struct shared *pack_gossip(struct packer *packer, const uint8_t *from, st
     return share(packer, node, sizeof node);
 }
 
-static void unpack_gossip(const struct shared *node, const struct news *news, uint8_t *to) {
+static void unpack_entry(const struct shared *node, const struct news *news, uint8_t *to) {
     memcpy(to, node->bytes, PACKET_GOSSIP_SIZE);
     memcpy(to + GOSSIP_TIMES_AT, news->times, GOSSIP_TIMES_SIZE);
     memcpy(to + GOSSIP_FLAGS_AT, news->flags, GOSSIP_FLAGS_SIZE);
+}
+
+static void unshare_nodes(struct packer *packer, const struct run *run, uint32_t length) {
+    for (uint32_t i = 0; i < length; i++)
+        unshare(packer, run->nodes[i]);
+}
+
+// A run that is new keeps its entries; of one that was there already they are held by it.
+static struct shared *pack_run(struct packer *packer, const uint8_t *from, uint32_t length) {
+    struct run run;
+    memset(&run, 0, sizeof run);
+    for (uint32_t i = 0; i < length; i++)
+        run.nodes[i] = pack_entry(packer, from + (size_t)i * PACKET_GOSSIP_SIZE, &run.news[i]);
+    struct shared *shared = share(packer, (const uint8_t *)&run, sizeof run);
+    if (shared->references > 1) unshare_nodes(packer, &run, length);
+    return shared;
+}
+
+static void unpack_run(const struct shared *shared, uint32_t length, uint8_t *to) {
+    const struct run *run = (const struct run *)shared->bytes;
+    for (uint32_t i = 0; i < length; i++)
+        unpack_entry(run->nodes[i], &run->news[i], to + (size_t)i * PACKET_GOSSIP_SIZE);
+}
+
+static void drop_run(struct packer *packer, struct shared *shared, uint32_t length) {
+    if (shared->references == 1) unshare_nodes(packer, (const struct run *)shared->bytes, length);
+    unshare(packer, shared);
 }
 
 // Copies what is not shared, from a whole packet or back into one.
@@ -155,18 +197,16 @@ struct packed *packer_pack(struct packer *packer, const struct cluster_message *
     uint8_t *whole = (uint8_t *)message->data;
     if (packet_decode(bytes_of(whole, message->size), &packet) != PACKET_OK || packet.type > PACKET_MEET)
         return NULL;
-    uint32_t gossip = (uint32_t)packet.count * PACKET_GOSSIP_SIZE;
+    uint32_t gossip = (uint32_t)packet.count * PACKET_GOSSIP_SIZE, runs = runs_of(packet.count);
     uint32_t own = message->size - PACKET_SLOTS_SIZE - gossip;
-    size_t an_entry = sizeof(struct shared *) + sizeof(struct news);
-    struct packed *packed = mem_alloc(sizeof *packed + packet.count * an_entry + own);
+    struct packed *packed = mem_alloc(sizeof *packed + runs * sizeof *packed->runs + own);
     packed->size = message->size;
     packed->slots_at = (uint32_t)(packet.slots - whole);
     packed->count = packet.count;
     packed->tail_at = PACKET_HEADER_SIZE + gossip;
     packed->slots = share(packer, packet.slots, PACKET_SLOTS_SIZE);
-    for (uint32_t i = 0; i < packed->count; i++)
-        packed->nodes[i] =
-            pack_gossip(packer, packet.data + (size_t)i * PACKET_GOSSIP_SIZE, &news_of(packed)[i]);
+    for (uint32_t i = 0; i < runs; i++)
+        packed->runs[i] = pack_run(packer, packet.data + (size_t)i * RUN_SIZE, run_length(packed->count, i));
     copy_own(packed, own_bytes(packed), whole, false);
     return packed;
 }
@@ -174,9 +214,9 @@ struct packed *packer_pack(struct packer *packer, const struct cluster_message *
 struct cluster_message *packer_unpack(struct packer *packer, struct packed *packed) {
     struct cluster_message *message = message_create(packer->pool, packed->size);
     memcpy(message->data + packed->slots_at, packed->slots->bytes, PACKET_SLOTS_SIZE);
-    for (uint32_t i = 0; i < packed->count; i++)
-        unpack_gossip(packed->nodes[i], &news_of(packed)[i],
-                      message->data + PACKET_HEADER_SIZE + (size_t)i * PACKET_GOSSIP_SIZE);
+    for (uint32_t i = 0; i < runs_of(packed->count); i++)
+        unpack_run(packed->runs[i], run_length(packed->count, i),
+                   message->data + PACKET_HEADER_SIZE + (size_t)i * RUN_SIZE);
     copy_own(packed, own_bytes(packed), message->data, true);
     packer_drop(packer, packed);
     return message;
@@ -184,7 +224,7 @@ struct cluster_message *packer_unpack(struct packer *packer, struct packed *pack
 
 void packer_drop(struct packer *packer, struct packed *packed) {
     unshare(packer, packed->slots);
-    for (uint32_t i = 0; i < packed->count; i++)
-        unshare(packer, packed->nodes[i]);
+    for (uint32_t i = 0; i < runs_of(packed->count); i++)
+        drop_run(packer, packed->runs[i], run_length(packed->count, i));
     mem_free(packed);
 }

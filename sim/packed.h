@@ -1,7 +1,7 @@
-// packed: heartbeats that wait for a long time, in a seventh of their room. A partition of a thousand nodes
-// holds up half a million of them, each with a hundred gossip entries of 104 bytes of which only times and
-// flags differ from what others say: what they have in common is kept once. Unpacked, they are the same bytes
-// again.
+// packed: heartbeats that wait for a long time, in a fraction of their room. A partition of a thousand nodes
+// holds up half a million of them, each with hundreds of gossip entries of 104 bytes, of which only times and
+// flags differ from what others say, and not even these where a node tells everybody of the same suspects:
+// what they have in common is kept once. Unpacked, they are the same bytes again.
 //
 // Thread: belongs to its run's thread.
 #ifndef SHOAL_SIM_PACKED_H
