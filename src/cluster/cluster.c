@@ -269,12 +269,20 @@ static bool take_todo(struct cluster *cluster, uint32_t what) {
     return set;
 }
 
+// The first suspicion is told at once; where many follow each other, those of a tick share a message.
+static void tell_suspicions(struct cluster *cluster) {
+    if (cluster->now < cluster->suspicions_told + TICK_MS) return; // stays in todo
+    if (!take_todo(cluster, TODO_SUSPICION)) return;
+    speak_suspicions(cluster);
+    cluster->suspicions_told = cluster->now;
+}
+
 static void finish(struct cluster *cluster) {
     if (take_todo(cluster, TODO_ELECTION)) election_update(cluster);
     if (take_todo(cluster, TODO_STATE)) state_count(cluster);
     if (take_todo(cluster, TODO_CLOCK)) state_update(cluster);
     tell_role(cluster);
-    if (take_todo(cluster, TODO_SUSPICION)) speak_suspicions(cluster);
+    tell_suspicions(cluster);
     if (take_todo(cluster, TODO_FORGET_NEWS)) speak_forgotten(cluster);
     save(cluster);
     spoken_update(cluster);

@@ -12,12 +12,15 @@
 
 enum {
     AUTH_TIMEOUT_MIN_MS = 2000,
-    DELAY_MAX_MS =
-        500, // Redis's fixed delay and the bound of its random one; ours scale with the node timeout
+    // Redis waits 500 ms and a random time of up to as much; ours scales with the node timeout, and is never
+    // more than FAIL messages need to get around.
+    DELAY_MAX_MS = 100,
     DELAY_DIVISOR = 30,    // of the node timeout
     RANK_STEP_MIN_MS = 50, // time for a vote to be asked for, saved and answered
     RANK_STEP_MAX_MS = 1000,
     RANK_STEP_DIVISOR = 10,
+    APART_MIN_MS = 5, // between elections of different shards: time for a request to be heard everywhere
+    APART_DIVISOR = 1000,
     CLOCK_MARGIN_DIVISOR = 10, // so much of its time may a clock be wrong
 };
 
@@ -34,6 +37,11 @@ static uint64_t start_delay(struct cluster *cluster) {
 
 static uint64_t rank_step(const struct cluster *cluster) {
     return min64(RANK_STEP_MAX_MS, max64(RANK_STEP_MIN_MS, cluster->config.node_timeout / RANK_STEP_DIVISOR));
+}
+
+// Between the elections of two shards whose primaries have failed together.
+static uint64_t apart(const struct cluster *cluster) {
+    return max64(APART_MIN_MS, cluster->config.node_timeout / APART_DIVISOR);
 }
 
 // ---- Roles ----
@@ -76,21 +84,40 @@ void election_win(struct cluster *cluster) {
 
 // ---- Candidate ----
 
+static bool may_stand(const struct peer *peer) {
+    return peer_is(peer, CLUSTER_NODE_REPLICA) &&
+           !peer_is(peer, CLUSTER_NODE_FAIL | CLUSTER_NODE_PFAIL | CLUSTER_NODE_NOFAILOVER);
+}
+
 // Cluster spec, "Replica rank": replicas of the failed primary are ordered by how much they have of its
 // stream. Equal ones are ordered by name, so that they don't split the votes.
 static uint32_t my_rank(struct cluster *cluster) {
     const struct peer *myself = cluster->myself;
     uint32_t rank = 0;
     PEERS_EACH(cluster, peer) {
-        if (peer == myself || !peer_is(peer, CLUSTER_NODE_REPLICA) || peer->primary != myself->primary)
-            continue;
-        if (peer_is(peer, CLUSTER_NODE_FAIL | CLUSTER_NODE_PFAIL | CLUSTER_NODE_NOFAILOVER)) continue;
+        if (peer == myself || !may_stand(peer) || peer->primary != myself->primary) continue;
         if (peer->replication_offset > myself->replication_offset ||
             (peer->replication_offset == myself->replication_offset &&
              memcmp(peer->id, myself->id, CLUSTER_ID_SIZE) < 0))
             rank++;
     }
     return rank;
+}
+
+// Where many primaries fail in one moment, candidates that ask at the same time ask in the same epoch, in
+// which nobody votes twice: they stand in a queue instead, by the names of their primaries. How many are
+// before us.
+static uint32_t my_place(struct cluster *cluster) {
+    const struct peer *mine = peer_at(cluster, cluster->myself->primary);
+    uint32_t place = 0;
+    PEERS_EACH(cluster, other) {
+        if (!may_stand(other) || other->primary == cluster->myself->primary) continue;
+        const struct peer *primary = peer_at(cluster, other->primary);
+        if (primary && mine && peer_is(primary, CLUSTER_NODE_FAIL) && primary->slots &&
+            memcmp(primary->id, mine->id, CLUSTER_ID_SIZE) < 0)
+            place++;
+    }
+    return place;
 }
 
 // Does the primary still hold its writes for us? Whoever has lost its role meanwhile and got it back takes
@@ -135,15 +162,20 @@ static void log_refusal(struct cluster *cluster, enum refusal refusal, const cha
     action_note(cluster, LOG_NOTICE, "Currently unable to failover: %s", text);
 }
 
-static void plan(struct cluster *cluster) {
+// `again`: rivals have crossed it, and must not do so once more.
+static void plan(struct cluster *cluster, bool again) {
     struct election *election = &cluster->election;
     bool manual = manual_may_start(cluster);
     election->primary = cluster->myself->primary;
     election->votes = 0;
     election->asked = false;
+    election->rivals = false;
     election->rank = manual ? 0 : my_rank(cluster);
-    election->at = cluster->now;
-    if (!manual) election->at += start_delay(cluster) + election->rank * rank_step(cluster);
+    election->place = manual ? 0 : my_place(cluster);
+    election->at = cluster->now + (again ? prng_below(&cluster->prng, rank_step(cluster)) : 0);
+    if (!manual)
+        election->at +=
+            start_delay(cluster) + election->rank * rank_step(cluster) + election->place * apart(cluster);
     action_note(cluster, LOG_NOTICE,
                 "Start of election delayed for %llu milliseconds (rank #%u, offset %llu).",
                 (unsigned long long)(election->at - cluster->now), election->rank,
@@ -155,10 +187,15 @@ static void plan(struct cluster *cluster) {
 // While it waits: others may turn out to be ahead.
 static void adjust_rank(struct cluster *cluster) {
     struct election *election = &cluster->election;
-    uint32_t rank = my_rank(cluster);
-    if (rank <= election->rank) return;
-    election->at += (rank - election->rank) * rank_step(cluster);
-    election->rank = rank;
+    uint32_t rank = my_rank(cluster), place = my_place(cluster);
+    if (rank > election->rank) {
+        election->at += (rank - election->rank) * rank_step(cluster);
+        election->rank = rank;
+    }
+    if (place > election->place) {
+        election->at += (place - election->place) * apart(cluster);
+        election->place = place;
+    }
 }
 
 static void ask_for_votes(struct cluster *cluster) {
@@ -177,6 +214,13 @@ static void ask_for_votes(struct cluster *cluster) {
     speak_auth_request(cluster, manual);
 }
 
+// Has it asked together with a candidate of another shard, and not won although the votes had time to come?
+// Some of them went to the other one, or to nobody.
+static bool was_crossed(const struct cluster *cluster) {
+    const struct election *election = &cluster->election;
+    return election->asked && election->rivals && elapsed(cluster, election->at) > rank_step(cluster);
+}
+
 void election_update(struct cluster *cluster) {
     struct election *election = &cluster->election;
     if (!wanted(cluster)) {
@@ -190,7 +234,9 @@ void election_update(struct cluster *cluster) {
         return;
     }
     bool expired = election->at && elapsed(cluster, election->at) > 2 * auth_timeout(cluster);
-    if (election->at == 0 || expired || election->primary != cluster->myself->primary) plan(cluster);
+    bool crossed = was_crossed(cluster);
+    if (election->at == 0 || expired || crossed || election->primary != cluster->myself->primary)
+        plan(cluster, crossed);
     if (!election->asked && !manual_may_start(cluster)) adjust_rank(cluster);
     if (cluster->now < election->at) return;
     if (elapsed(cluster, election->at) > auth_timeout(cluster)) {
@@ -226,6 +272,13 @@ void election_count_vote(struct cluster *cluster, struct peer *voter, uint64_t e
     cluster->todo |= TODO_ELECTION;
 }
 
+// Another candidate's epochs are no older than ours: its voters don't vote for us, or ours not for it.
+void election_meet_rival(struct cluster *cluster, const struct peer *candidate, uint64_t epoch) {
+    struct election *election = &cluster->election;
+    if (election->asked && epoch >= election->epoch && candidate->primary != cluster->myself->primary)
+        election->rivals = true;
+}
+
 // ---- Voter ----
 
 static bool refuse(struct cluster *cluster, const struct peer *candidate, const char *why) {
@@ -246,8 +299,11 @@ static bool may_vote(struct cluster *cluster, struct peer *candidate, const stru
     // forces it.
     if (!peer_is(primary, CLUSTER_NODE_FAIL) && !(packet->message_flags[0] & PACKET_FORCE_ACK))
         return refuse(cluster, candidate, "its master is up");
-    // "Masters don't vote a replica of the same master before NODE_TIMEOUT * 2 has elapsed".
-    if (primary->voted_time && elapsed(cluster, primary->voted_time) < cluster->config.node_timeout * 2)
+    // "Masters don't vote a replica of the same master before NODE_TIMEOUT * 2 has elapsed". The same one may
+    // ask again: it has not won.
+    bool soon =
+        primary->voted_time && elapsed(cluster, primary->voted_time) < cluster->config.node_timeout * 2;
+    if (soon && primary->voted_for != peer_handle(candidate))
         return refuse(cluster, candidate, "voted for a replica of the same master a moment ago");
     // A candidate whose slots have a newer configuration than it knows must not be elected.
     for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++) {
@@ -263,6 +319,7 @@ void election_vote(struct cluster *cluster, struct peer *candidate, const struct
     if (!peer_votes(cluster->myself) || candidate->link != LINK_UP || cluster->stalled) return;
     if (!may_vote(cluster, candidate, packet)) return;
     cluster->peers[candidate->primary]->voted_time = cluster->now;
+    cluster->peers[candidate->primary]->voted_for = peer_handle(candidate);
     cluster->last_vote_epoch = cluster->current_epoch;
     promise(cluster);
     speak_auth_ack(cluster, candidate);

@@ -17,6 +17,9 @@ uint64_t election_deadline(const struct cluster *cluster);
 // A vote for us.
 void election_count_vote(struct cluster *cluster, struct peer *voter, uint64_t epoch);
 
+// Another replica asks for votes in this epoch: where both of us do in one moment, nobody may get a majority.
+void election_meet_rival(struct cluster *cluster, const struct peer *candidate, uint64_t epoch);
+
 // A candidate asks for our vote.
 void election_vote(struct cluster *cluster, struct peer *candidate, const struct packet *packet);
 

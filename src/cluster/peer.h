@@ -74,7 +74,8 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint64_t fail_time;
     uint64_t epoch_time; // when config_epoch last grew
 
-    uint64_t voted_time;    // when we last voted for one of its replicas
+    uint64_t voted_time;    // when we last voted for one of its replicas,
+    cluster_node voted_for; // and for which
     uint64_t acked_epoch;   // the newest election for which its vote was counted
     uint64_t orphaned_time; // since when it has slots, had replicas, and has no working one
     char shard_id[CLUSTER_ID_SIZE];

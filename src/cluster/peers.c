@@ -89,6 +89,7 @@ static void grow(struct cluster *cluster) {
     cluster->look_at = mem_realloc(cluster->look_at, capacity * sizeof(*cluster->look_at));
     cluster->linkless = grow_set(cluster->linkless, old, capacity);
     cluster->suspects = grow_set(cluster->suspects, old, capacity);
+    cluster->untold = grow_set(cluster->untold, old, capacity);
     cluster->peers_capacity = capacity;
 }
 
@@ -118,6 +119,7 @@ void peer_set_suspect(struct cluster *cluster, struct peer *peer, bool suspect) 
     if (!suspect && peer_is(peer, CLUSTER_NODE_PFAIL)) cluster->suspect_count--;
     peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_PFAIL) | (suspect ? CLUSTER_NODE_PFAIL : 0));
     peer_set_put(cluster->suspects, peer->index, suspect);
+    peer_set_put(cluster->untold, peer->index, suspect);
     peer_look_again(cluster, peer);
 }
 
@@ -191,6 +193,7 @@ void peers_free(struct cluster *cluster) {
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);
     mem_free(cluster->suspects);
+    mem_free(cluster->untold);
     mem_free(cluster->by_name);
 }
 
@@ -218,6 +221,7 @@ void peer_make_primary(struct cluster *cluster, struct peer *peer) {
     peer->flags = (uint16_t)((peer->flags & ~CLUSTER_NODE_REPLICA) | CLUSTER_NODE_PRIMARY);
     // Whom we elected in its place has had its time: one of its replicas may be elected again.
     peer->voted_time = 0;
+    peer->voted_for = 0;
     // It was reachable by replicas as one: from now on others may send it a replica of theirs.
     if (peer != cluster->myself) peer->flags |= CLUSTER_NODE_MIGRATE_TO;
     role_changed(cluster, peer);

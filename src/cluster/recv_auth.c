@@ -3,6 +3,7 @@
 
 // FAILOVER_AUTH_REQUEST: a replica wants our vote.
 void recv_auth_request(struct cluster *cluster, struct received *in) {
+    election_meet_rival(cluster, in->sender, in->packet.current_epoch);
     election_vote(cluster, in->sender, &in->packet);
 }
 

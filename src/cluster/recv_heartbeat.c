@@ -138,8 +138,9 @@ static void straighten_chain(struct cluster *cluster) {
 }
 
 static void learn_flags(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
-    const unsigned copied = CLUSTER_NODE_NOFAILOVER | CLUSTER_NODE_MIGRATE_TO;
-    uint16_t flags = (uint16_t)((sender->flags & ~copied) | (packet->flags & copied));
+    uint16_t flags = (uint16_t)((sender->flags & ~CLUSTER_NODE_NOFAILOVER) |
+                                (packet->flags & (CLUSTER_NODE_NOFAILOVER | CLUSTER_NODE_MIGRATE_TO)));
+    // Whoever has taken a failed primary's place has had replicas as far as we know, but does not say so itself.
     if (!peer_is(sender, CLUSTER_NODE_PRIMARY)) flags = (uint16_t)(flags & ~CLUSTER_NODE_MIGRATE_TO);
     if ((flags ^ sender->flags) & CLUSTER_NODE_NOFAILOVER) cluster->todo |= TODO_ROUTES | TODO_SAVE;
     sender->flags = flags;

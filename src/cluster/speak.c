@@ -124,9 +124,8 @@ static void fetch_random(const struct cluster *cluster, uint32_t count) {
     }
 }
 
-// Cluster spec, "Heartbeat": a few random known nodes (a tenth of them, at least three), and, so that
-// failures are agreed on in time, all nodes in PFAIL state.
-static uint16_t write_gossip(struct cluster *cluster, uint8_t *at, uint32_t random, const struct peer *to) {
+static uint16_t write_random_gossip(struct cluster *cluster, uint8_t *at, uint32_t random,
+                                    const struct peer *to) {
     uint16_t count = 0;
     cluster->gossip_mark++;
     fetch_random(cluster, random);
@@ -136,31 +135,42 @@ static uint16_t write_gossip(struct cluster *cluster, uint8_t *at, uint32_t rand
         peer->gossip_mark = cluster->gossip_mark;
         gossip_about(cluster, at + (size_t)count++ * PACKET_GOSSIP_SIZE, peer);
     }
-    uint16_t failing = 0;
+    return count;
+}
+
+static uint16_t write_suspects(struct cluster *cluster, uint8_t *at, bool untold, const struct peer *to) {
+    uint16_t count = 0;
     if (cluster->suspect_count == 0) return count;
     PEER_SET_EACH(cluster, suspects, peer) {
+        if (untold && !peer_set_has(cluster->untold, peer->index)) continue;
         if (peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR)) continue;
-        if (peer == to || failing == FAILING_MAX) continue;
-        gossip_about(cluster, at + (size_t)(count + failing++) * PACKET_GOSSIP_SIZE, peer);
+        if (peer == to || count == FAILING_MAX) continue;
+        gossip_about(cluster, at + (size_t)count++ * PACKET_GOSSIP_SIZE, peer);
     }
-    return (uint16_t)(count + failing);
+    return count;
 }
 
 static uint32_t count_pfail(const struct cluster *cluster) {
     return cluster->suspect_count < FAILING_MAX ? cluster->suspect_count : FAILING_MAX;
 }
 
+// Cluster spec, "Heartbeat": a few random known nodes (a tenth of them, at least three), ...
+static uint32_t random_gossip(const struct cluster *cluster) {
+    uint32_t random = cluster->peers_count / GOSSIP_SHARE;
+    if (random < GOSSIP_MIN) random = GOSSIP_MIN;
+    return random < cluster->peers_count ? random : cluster->peers_count;
+}
+
 static struct bytes view(const char *text) {
     return text && text[0] ? bytes_from_string(text) : bytes_of(NULL, 0);
 }
 
-// Older peers know hostnames only; the others are told the rest once they have shown that they read
+// Older peers know hostnames only; the others are told the rest, `all`, once they have shown that they read
 // extensions.
-static void fill_extensions(struct cluster *cluster, struct packet_extensions *extensions,
-                            const struct peer *to) {
+static void fill_extensions(struct cluster *cluster, struct packet_extensions *extensions, bool all) {
     memset(extensions, 0, sizeof(*extensions));
     extensions->hostname = view(cluster->config.announce_hostname);
-    if (to == NULL || !to->extensions) return;
+    if (!all) return;
     extensions->human_nodename = view(cluster->config.announce_human_nodename);
     extensions->shard_id = bytes_of(cluster->myself->shard_id, CLUSTER_ID_SIZE);
     if (cluster->forget_news.until <= cluster->now) return;
@@ -168,34 +178,52 @@ static void fill_extensions(struct cluster *cluster, struct packet_extensions *e
     extensions->forgotten_ttl = (cluster->forget_news.until - cluster->now) / 1000;
 }
 
-// A PING, PONG or MEET. `to` is who will read it, NULL for everybody or somebody unknown.
-static struct cluster_message *heartbeat(struct cluster *cluster, enum packet_type type,
-                                         const struct peer *to) {
+// What a PING, PONG or MEET is to say besides the header.
+struct heartbeat {
+    enum packet_type type;
+    const struct peer *to; // who will read it; NULL: several, or somebody unknown
+    bool all_extensions;   // who reads it reads them all
+    bool brief;            // no gossip but of those whose suspicion was not told yet
+};
+
+// ... and, so that failures are agreed on in time, all nodes in PFAIL state.
+static struct cluster_message *heartbeat(struct cluster *cluster, const struct heartbeat *what) {
     struct packet packet;
     struct packet_extensions extensions;
-    uint32_t random = cluster->peers_count / GOSSIP_SHARE;
-    if (random < GOSSIP_MIN) random = GOSSIP_MIN;
-    if (random > cluster->peers_count) random = cluster->peers_count;
-    fill_header(cluster, &packet, type, NULL);
+    const struct peer *to = what->to;
+    uint32_t random = what->brief ? 0 : random_gossip(cluster);
+    fill_header(cluster, &packet, what->type, NULL);
     packet.message_flags[0] |= PACKET_HAS_EXTENSIONS;
     // Cluster spec, "Manual failover": meant for the replica that asked, and for no other.
     if (to && cluster->manual.until && cluster->manual.paused && cluster->manual.replica == to->index)
         packet.message_flags[0] |= PACKET_PAUSED;
-    fill_extensions(cluster, &extensions, to);
+    fill_extensions(cluster, &extensions, what->all_extensions);
     uint32_t tail = packet_extensions_size(&extensions, &packet.extensions);
     uint32_t room = (random + count_pfail(cluster)) * PACKET_GOSSIP_SIZE + tail;
     struct cluster_message *message = compose(cluster, &packet, room);
     uint8_t *body = message->data + PACKET_HEADER_SIZE;
-    uint16_t count = write_gossip(cluster, body, random, to);
+    uint16_t count = write_random_gossip(cluster, body, random, to);
+    count = (uint16_t)(count +
+                       write_suspects(cluster, body + (size_t)count * PACKET_GOSSIP_SIZE, what->brief, to));
     packet_extensions_write(body + (size_t)count * PACKET_GOSSIP_SIZE, &extensions);
     message->size = (uint32_t)(PACKET_HEADER_SIZE + (size_t)count * PACKET_GOSSIP_SIZE + tail);
     packet_counts_write(message->data, count, packet.extensions, message->size);
     return message;
 }
 
+static struct cluster_message *heartbeat_to(struct cluster *cluster, enum packet_type type,
+                                            const struct peer *peer) {
+    return heartbeat(
+        cluster, &(struct heartbeat){.type = type, .to = peer, .all_extensions = peer && peer->extensions});
+}
+
+static struct cluster_message *heartbeat_to_several(struct cluster *cluster) {
+    return heartbeat(cluster, &(struct heartbeat){.type = PACKET_PONG});
+}
+
 void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type) {
     if (peer->link != LINK_UP || cluster->stalled) return;
-    struct cluster_message *message = heartbeat(cluster, type, peer);
+    struct cluster_message *message = heartbeat_to(cluster, type, peer);
     action_send_peer(cluster, peer, message, false);
     cluster_message_release(message);
     // A ping that already waits for its pong keeps its time: the silence began there.
@@ -205,24 +233,29 @@ void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type typ
 }
 
 void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer) {
-    action_send(cluster, link, heartbeat(cluster, PACKET_PONG, peer), false);
+    action_send(cluster, link, heartbeat_to(cluster, PACKET_PONG, peer), false);
 }
 
 void speak_to_all(struct cluster *cluster) {
-    broadcast(cluster, heartbeat(cluster, PACKET_PONG, NULL), false);
+    broadcast(cluster, heartbeat_to_several(cluster), false);
 }
 
+// One message for all: where each node of a thousand is told to forget somebody, messages of their own would
+// be a million in one moment.
 void speak_forgotten(struct cluster *cluster) {
+    struct heartbeat what = {.type = PACKET_PONG, .all_extensions = true, .brief = true};
+    struct cluster_message *message = heartbeat(cluster, &what);
     PEERS_EACH(cluster, peer) {
         if (peer->extensions && !peer_is(peer, CLUSTER_NODE_HANDSHAKE))
-            speak_ping(cluster, peer, PACKET_PING);
+            action_send_peer(cluster, peer, message, false);
     }
+    cluster_message_release(message);
 }
 
 void speak_to_shard(struct cluster *cluster) {
     struct peer *head = peer_shard_head(cluster, cluster->myself);
     if (head == NULL) return;
-    struct cluster_message *message = heartbeat(cluster, PACKET_PONG, NULL);
+    struct cluster_message *message = heartbeat_to_several(cluster);
     PEERS_EACH(cluster, peer) {
         if (peer == head || (peer_is(peer, CLUSTER_NODE_REPLICA) && peer->primary == head->index))
             action_send_peer(cluster, peer, message, false);
@@ -230,15 +263,15 @@ void speak_to_shard(struct cluster *cluster) {
     cluster_message_release(message);
 }
 
-// The replicas of the suspects, who gather the reports; and primaries. In a large cluster those of the
-// smallest names, so that all reporters tell the same few.
+// The replicas of those whose suspicion was not told yet, who gather the reports; and primaries. In a large
+// cluster those of the smallest names, so that all reporters tell the same few.
 static bool should_hear(struct cluster *cluster, const struct peer *peer, bool replicas) {
     if (peer->link != LINK_UP ||
         peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL | CLUSTER_NODE_HANDSHAKE))
         return false;
     if (!replicas) return peer_votes(peer);
     const struct peer *primary = peer_is(peer, CLUSTER_NODE_REPLICA) ? peer_at(cluster, peer->primary) : NULL;
-    return primary && peer_is(primary, CLUSTER_NODE_PFAIL);
+    return primary && peer_set_has(cluster->untold, primary->index);
 }
 
 // Keeps the SUSPICION_FANOUT_MAX smallest names.
@@ -252,17 +285,28 @@ static uint32_t keep_smallest(struct peer **kept, uint32_t count, struct peer *p
     return count < SUSPICION_FANOUT_MAX ? count + 1 : count;
 }
 
-void speak_suspicions(struct cluster *cluster) {
-    if (!peer_votes(cluster->myself) || count_pfail(cluster) == 0) return;
-    for (int replicas = 1; replicas >= 0; replicas--) {
-        struct peer *kept[SUSPICION_FANOUT_MAX];
-        uint32_t count = 0;
-        PEERS_EACH(cluster, peer) {
-            if (should_hear(cluster, peer, replicas)) count = keep_smallest(kept, count, peer);
-        }
-        for (uint32_t i = 0; i < count; i++)
-            speak_ping(cluster, kept[i], PACKET_PING);
+static void send_to_those_who_should_hear(struct cluster *cluster, struct cluster_message *message,
+                                          bool replicas) {
+    struct peer *kept[SUSPICION_FANOUT_MAX];
+    uint32_t count = 0;
+    PEERS_EACH(cluster, peer) {
+        if (should_hear(cluster, peer, replicas)) count = keep_smallest(kept, count, peer);
     }
+    for (uint32_t i = 0; i < count; i++)
+        action_send_peer(cluster, kept[i], message, false);
+}
+
+// Where a network parts, each node of a thousand soon suspects hundreds: each is told of once, in a message
+// that speaks of nothing else.
+void speak_suspicions(struct cluster *cluster) {
+    if (peer_votes(cluster->myself) && count_pfail(cluster) > 0) {
+        struct heartbeat what = {.type = PACKET_PONG, .brief = true};
+        struct cluster_message *message = heartbeat(cluster, &what);
+        send_to_those_who_should_hear(cluster, message, true);
+        send_to_those_who_should_hear(cluster, message, false);
+        cluster_message_release(message);
+    }
+    memset(cluster->untold, 0, cluster->peers_capacity / PEER_WORD * sizeof(*cluster->untold));
 }
 
 // ---- The rest ----

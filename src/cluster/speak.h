@@ -13,7 +13,7 @@ void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *
 // PONG to everybody: we have changed, and what we are now is saved.
 void speak_to_all(struct cluster *cluster);
 
-// PING to everybody who reads extensions: somebody was forgotten on purpose.
+// PONG to everybody who reads extensions: somebody was forgotten on purpose.
 void speak_forgotten(struct cluster *cluster);
 
 // PONG to the replicas of our shard, and to its primary.

@@ -65,8 +65,10 @@ struct election {
     uint64_t epoch; // of the votes
     uint32_t votes;
     uint32_t quorum; // as it was when votes were asked for
-    uint32_t rank;
+    uint32_t rank;   // among the replicas of the shard,
+    uint32_t place;  // and of the shard among those that wait for an election
     bool asked;
+    bool rivals;      // others asked in the same moment
     uint16_t primary; // whom it is to succeed
     uint8_t refusal;  // the last reason that was logged
 };
@@ -113,6 +115,7 @@ struct cluster {
     uint64_t unix_ahead; // unix_now - now, modulo 2^64
     uint64_t last_step, awake_since;
     uint64_t next_tick, next_random_ping, next_suspicion;
+    uint64_t suspicions_told; // when suspicions were last spoken of
     uint32_t todo;
     uint32_t gossip_mark;
 
@@ -134,6 +137,7 @@ struct cluster {
     uint64_t *look_at;  // when a tick must look at the peer; 0: the next one
     uint64_t *linkless; // set of peers: no link
     uint64_t *suspects; // set of peers: PFAIL
+    uint64_t *untold;   // set of peers: of those, whom speak_suspicions has not spoken of
     uint32_t suspect_count;
     uint32_t link_cursor;     // the peer for whom a link was made last
     uint64_t looked_interval; // look_at was computed with this interval of pings
