@@ -9,6 +9,7 @@
 #include "cluster/election.h"
 #include "cluster/epoch.h"
 #include "cluster/handshake.h"
+#include "cluster/manual.h"
 #include "cluster/peers.h"
 #include "cluster/slots.h"
 #include "cluster/speak.h"

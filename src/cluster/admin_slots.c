@@ -172,8 +172,9 @@ static void set_owner(struct admin *admin, unsigned slot) {
     // We may know nothing of an import any more: whom we imported from was forgotten meanwhile, say. The slot
     // is taken from its owner all the same, who may have a newer epoch than we.
     bool taken = to == myself && (cluster->importing[slot] != NO_PEER || (owner && !mine));
+    const struct peer *source = peer_at(cluster, cluster->importing[slot]);
     slot_give(cluster, slot, to);
-    if (taken) take_over_slot(cluster, slot, mine ? NULL : owner);
+    if (taken) take_over_slot(cluster, slot, mine ? NULL : source ? source : owner);
     // Our last slot has gone: follow it.
     if (mine && to != myself && myself->slots == 0 && cluster->config.allow_replica_migration) {
         action_note(cluster, LOG_NOTICE,

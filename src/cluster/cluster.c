@@ -8,6 +8,7 @@
 #include "cluster/election.h"
 #include "cluster/handshake.h"
 #include "cluster/heartbeat.h"
+#include "cluster/manual.h"
 #include "cluster/nodes_conf.h"
 #include "cluster/peers.h"
 #include "cluster/recv.h"

@@ -6,6 +6,7 @@
 #include "cluster/actions.h"
 #include "cluster/epoch.h"
 #include "cluster/failure.h"
+#include "cluster/manual.h"
 #include "cluster/peers.h"
 #include "cluster/slots.h"
 #include "cluster/speak.h"
@@ -21,7 +22,6 @@ enum {
     RANK_STEP_DIVISOR = 10,
     APART_MIN_MS = 5, // between elections of different shards: time for a request to be heard everywhere
     APART_DIVISOR = 1000,
-    CLOCK_MARGIN_DIVISOR = 10, // so much of its time may a clock be wrong
 };
 
 enum refusal { REFUSAL_NONE, REFUSAL_DATA_AGE, REFUSAL_WAITING_VOTES, REFUSAL_EXPIRED };
@@ -118,20 +118,6 @@ static uint32_t my_place(struct cluster *cluster) {
             place++;
     }
     return place;
-}
-
-// Does the primary still hold its writes for us? Whoever has lost its role meanwhile and got it back takes
-// writes again, and what it wrote since would be lost with our election.
-static bool primary_waits(const struct cluster *cluster) {
-    const struct manual_failover *manual = &cluster->manual;
-    const struct peer *head = peer_at(cluster, cluster->myself->primary);
-    return !manual->offset_known || head == NULL || head->config_epoch == manual->primary_epoch;
-}
-
-// May an administrator's failover go on? Its time counts even when no tick came in time (we slept).
-static bool manual_may_start(const struct cluster *cluster) {
-    return cluster->manual.until && cluster->manual.can_start && cluster->now <= cluster->manual.until &&
-           primary_waits(cluster);
 }
 
 // Cluster spec, "Replica election and promotion": a replica stands for election when its primary is in FAIL
@@ -325,85 +311,4 @@ void election_vote(struct cluster *cluster, struct peer *candidate, const struct
     speak_auth_ack(cluster, candidate);
     action_note(cluster, LOG_NOTICE, "Failover auth granted to %.40s for epoch %llu", candidate->id,
                 (unsigned long long)cluster->current_epoch);
-}
-
-// ---- Manual failover ----
-
-void manual_stop(struct cluster *cluster) {
-    if (cluster->manual.pause_wanted) action_add(cluster, CLUSTER_ACTION_RESUME_WRITES);
-    memset(&cluster->manual, 0, sizeof(cluster->manual));
-    cluster->manual.replica = NO_PEER;
-}
-
-void manual_start(struct cluster *cluster, bool force) {
-    manual_stop(cluster);
-    cluster->manual.until = cluster->now + cluster->config.manual_failover_timeout;
-    cluster->manual.can_start = force;
-    cluster->election.at = 0;
-    cluster->election.asked = false;
-    cluster->todo |= TODO_ELECTION;
-    if (!force) speak_mfstart(cluster, peer_shard_head(cluster, cluster->myself));
-}
-
-// Cluster spec, "Manual failover": the primary stops its clients and tells the replica the offset at which it
-// stopped.
-// The replica's time began earlier, but its clock may be slower: we wait a little longer than it does. Asked
-// again, we stay as we are.
-void manual_begin_as_primary(struct cluster *cluster, struct peer *replica) {
-    if (!cluster->manual.pause_wanted) manual_stop(cluster);
-    uint64_t timeout = cluster->config.manual_failover_timeout;
-    cluster->manual.until = cluster->now + timeout + timeout / CLOCK_MARGIN_DIVISOR;
-    cluster->manual.replica = replica->index;
-    cluster->manual.paused = false;
-    cluster->manual.pause_wanted = true;
-    action_note(cluster, LOG_WARNING, "Manual failover requested by replica %.40s.", replica->id);
-    action_add(cluster, CLUSTER_ACTION_PAUSE_WRITES)->until = cluster->now + 2 * timeout - CLOCK_BASE;
-}
-
-void manual_primary_paused(struct cluster *cluster, uint64_t offset) {
-    struct manual_failover *manual = &cluster->manual;
-    if (manual->until == 0 || manual->offset_known || manual->can_start) return; // FORCE does not wait
-    manual->offset_known = true;
-    manual->primary_epoch = peer_at(cluster, cluster->myself->primary)->config_epoch;
-    manual->primary_offset = offset;
-    action_note(cluster, LOG_NOTICE, "Received replication offset for paused master manual failover: %llu",
-                (unsigned long long)offset);
-}
-
-static void manual_update_replica(struct cluster *cluster) {
-    struct manual_failover *manual = &cluster->manual;
-    const struct peer *head = peer_shard_head(cluster, cluster->myself);
-    if (!manual->offset_known) return;
-    if (!primary_waits(cluster) || (head && head->replication_offset > manual->primary_offset)) {
-        action_note(cluster, LOG_WARNING,
-                    "Manual failover given up: the master does not wait for it any more.");
-        manual_stop(cluster);
-        return;
-    }
-    if (manual->can_start) return;
-    if (cluster->myself->replication_offset != manual->primary_offset) return;
-    manual->can_start = true;
-    cluster->todo |= TODO_ELECTION;
-    action_note(cluster, LOG_NOTICE, "All master replication stream processed, manual failover can start.");
-}
-
-static void manual_update_primary(struct cluster *cluster) {
-    struct manual_failover *manual = &cluster->manual;
-    struct peer *replica = peer_at(cluster, manual->replica);
-    if (replica == NULL || manual->paused || !cluster->writes_paused) return;
-    manual->paused = true;
-    speak_ping(cluster, replica, PACKET_PING);
-}
-
-void manual_update(struct cluster *cluster) {
-    if (cluster->manual.until == 0) return;
-    if (cluster->now > cluster->manual.until) {
-        action_note(cluster, LOG_WARNING, "Manual failover timed out.");
-        manual_stop(cluster);
-        return;
-    }
-    if (cluster->manual.pause_wanted)
-        manual_update_primary(cluster);
-    else
-        manual_update_replica(cluster);
 }

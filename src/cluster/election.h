@@ -1,5 +1,4 @@
-// election: a replica takes its failed primary's place; primaries vote; the administrator's failover. Part of
-// the core.
+// election: a replica takes its failed primary's place; primaries vote. Part of the core.
 #ifndef SHOAL_CLUSTER_ELECTION_H
 #define SHOAL_CLUSTER_ELECTION_H
 
@@ -25,21 +24,5 @@ void election_vote(struct cluster *cluster, struct peer *candidate, const struct
 
 // Takes the primary's slots and place with our config epoch as it is.
 void election_win(struct cluster *cluster);
-
-// ---- Manual failover (CLUSTER FAILOVER) ----
-
-// As the replica. `force`: without asking the primary.
-void manual_start(struct cluster *cluster, bool force);
-
-// As the primary: one of our replicas wants our place.
-void manual_begin_as_primary(struct cluster *cluster, struct peer *replica);
-
-// The primary has stopped its writers at `offset`.
-void manual_primary_paused(struct cluster *cluster, uint64_t offset);
-
-// Looks whether it is done or late.
-void manual_update(struct cluster *cluster);
-
-void manual_stop(struct cluster *cluster);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "cluster/actions.h"
 #include "cluster/failure.h"
+#include "cluster/manual.h"
 #include "cluster/migration.h"
 #include "cluster/peers.h"
 #include "cluster/speak.h"
@@ -48,6 +49,7 @@ void heartbeat_link_up(struct cluster *cluster, struct peer *peer) {
     peer->link_broke = false;
     peer->link_failures = 0;
     if (!cluster->stalled) greet(cluster, peer);
+    manual_link_up(cluster, peer);
 }
 
 // What waited for an answer when we fell silent is asked anew; the links that came up meanwhile are greeted.

@@ -46,8 +46,6 @@ void recv_hear_sender(struct cluster *cluster, struct received *in) {
         cluster->todo |= TODO_SAVE;
     }
     sender->replication_offset = packet->offset;
-    bool mine = peer_is(cluster->myself, CLUSTER_NODE_REPLICA) && cluster->myself->primary == sender->index;
-    if (mine && (packet->message_flags[0] & PACKET_PAUSED)) manual_primary_paused(cluster, packet->offset);
 }
 
 void recv_packet(struct cluster *cluster, const struct cluster_event *event) {

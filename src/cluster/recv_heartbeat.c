@@ -7,6 +7,7 @@
 #include "cluster/failure.h"
 #include "cluster/gossip.h"
 #include "cluster/handshake.h"
+#include "cluster/manual.h"
 #include "cluster/peers.h"
 #include "cluster/recv.h"
 #include "cluster/slots.h"
@@ -140,7 +141,8 @@ static void straighten_chain(struct cluster *cluster) {
 static void learn_flags(struct cluster *cluster, struct peer *sender, const struct packet *packet) {
     uint16_t flags = (uint16_t)((sender->flags & ~CLUSTER_NODE_NOFAILOVER) |
                                 (packet->flags & (CLUSTER_NODE_NOFAILOVER | CLUSTER_NODE_MIGRATE_TO)));
-    // Whoever has taken a failed primary's place has had replicas as far as we know, but does not say so itself.
+    // Whoever has taken a failed primary's place has had replicas as far as we know, but does not say so
+    // itself.
     if (!peer_is(sender, CLUSTER_NODE_PRIMARY)) flags = (uint16_t)(flags & ~CLUSTER_NODE_MIGRATE_TO);
     if ((flags ^ sender->flags) & CLUSTER_NODE_NOFAILOVER) cluster->todo |= TODO_ROUTES | TODO_SAVE;
     sender->flags = flags;
@@ -187,6 +189,7 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
         peer_look_again(cluster, sender);
         failure_answered(cluster, sender);
     }
+    manual_hear(cluster, in);
     if (in->late) return;
     if (in->doubtful && says_another_role(cluster, sender, &in->packet)) {
         // A replica moves without a new epoch that would tell what is newer. An answer to a ping of now can't

@@ -1,4 +1,4 @@
-#include "cluster/election.h"
+#include "cluster/manual.h"
 #include "cluster/recv.h"
 
 // MFSTART: one of our replicas was told to take our place.

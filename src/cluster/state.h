@@ -82,6 +82,7 @@ struct manual_failover {
     // As the replica:
     bool can_start;
     bool offset_known;
+    uint16_t pings_before; // over our link to the primary, before MFSTART, and not answered yet
     uint64_t primary_offset;
     uint64_t primary_epoch; // its configEpoch when it told that: with another one it has begun anew
 };

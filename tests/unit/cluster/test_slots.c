@@ -7,8 +7,12 @@ static void open_slot(void) {
     ordered(0, "SETSLOT 100 MIGRATING %s", me(1).id);
 }
 
+static void give_slot(unsigned at, unsigned to) {
+    ordered(at, "SETSLOT 100 NODE %s", me(to).id);
+}
+
 static void close_slot(unsigned at) {
-    ordered(at, "SETSLOT 100 NODE %s", me(1).id);
+    give_slot(at, 1);
 }
 
 static void a_slot_moves(void **state) {
@@ -95,6 +99,31 @@ static void what_was_imported_may_move_back(void **state) {
         assert_int_equal(owner_port(i, 100), PORT);
 }
 
+// n2 takes on from n1 what n1 has just taken from n0, of which n2 has not heard: who had it is whom it was
+// imported from, and n1's claim, until it is told to let go, must not win it back.
+static void what_was_imported_is_kept_from_an_owner_unheard_of(void **state) {
+    isolate(2, true);
+    open_slot();
+    close_slot(1);
+    close_slot(0);
+    run(300);
+    ordered(0, "BUMPEPOCH");
+    run(300);
+    ordered(1, "BUMPEPOCH");
+    ordered(2, "SETSLOT 100 IMPORTING %s", me(1).id);
+    ordered(1, "SETSLOT 100 MIGRATING %s", me(2).id);
+    give_slot(2, 2);
+    assert_true(me(1).config_epoch > me(2).config_epoch);
+    isolate(2, false);
+    cut(0, 2, true); // n0 would tell n2 what it knows of n1
+    run(400);
+    give_slot(1, 2);
+    cut(0, 2, false);
+    run(2000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 2);
+}
+
 // n0 loses all it had to n3, stands up in n1's place with a newer epoch, and n2 never heard of n3. What n2
 // thinks n0's, and finds so in its file after a restart, n0 does not claim: n2 must not tell n3 so.
 static void nobody_is_told_what_the_owner_does_not_claim(void **state) {
@@ -153,6 +182,7 @@ int main(void) {
         NET_TEST(what_was_imported_is_kept),
         NET_TEST(what_was_imported_is_kept_when_the_source_was_told_first),
         NET_TEST(what_was_imported_may_move_back),
+        NET_TEST(what_was_imported_is_kept_from_an_owner_unheard_of),
         NET_TEST(nobody_is_told_what_the_owner_does_not_claim),
         NET_TEST(a_replica_does_not_take_what_its_primary_gave_away),
     };

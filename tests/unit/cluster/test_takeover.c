@@ -69,6 +69,40 @@ static void the_administrator_hands_over(void **state) {
     assert_true(net.nodes[4].replica);
 }
 
+// What n1 says of its pause comes when that is long over and a second failover has just begun: the offset of
+// then is not where n1 stops now.
+static void a_pause_of_an_earlier_failover_does_not_count(void **state) {
+    net.nodes[1].offset = 500;
+    net.nodes[4].offset = 400; // the first comes to nothing
+    net.slow[1][4] = SLOW_OWN;
+    ordered(4, "FAILOVER");
+    run(net.config.manual_failover_timeout * 2);
+    assert_false(net.nodes[1].paused);
+    net.nodes[1].offset = 900;
+    net.nodes[4].offset = 500;
+    run(500);
+    ordered(4, "FAILOVER");
+    let_late_arrive();
+    run(300);
+    assert_int_equal(net.nodes[4].became_primary, 0);
+    net.nodes[4].offset = 900;
+    run(300);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+}
+
+// The order to pause is lost with the link: it is given again over the next one.
+static void the_primary_is_asked_again_over_a_new_link(void **state) {
+    net.nodes[1].offset = net.nodes[4].offset = 500;
+    cut(4, 1, true);
+    ordered(4, "FAILOVER");
+    cut(4, 1, false);
+    run(300);
+    assert_false(net.nodes[1].paused);
+    fly(1, 4, CLUSTER_EVENT_LINK_DOWN, net.handles[4][1], NULL);
+    run(300);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+}
+
 static void only_the_replica_that_asked_hears_of_the_pause(void **state) {
     ordered(5, "REPLICATE %s", me(1).id);
     run(1000);
@@ -85,6 +119,37 @@ static void only_the_replica_that_asked_hears_of_the_pause(void **state) {
     run(300);
     assert_int_equal(net.nodes[4].became_primary, 1);
     assert_int_equal(net.nodes[5].became_primary, 0);
+}
+
+// Two candidates of two shards ask in one moment, each gets one vote of three, and no more in that epoch.
+static void rivals_are_both_elected_soon(void **state) {
+    kill_node(1);
+    cut(4, 2, true);
+    cut(5, 0, true);
+    ordered(4, "FAILOVER FORCE");
+    ordered(5, "FAILOVER FORCE");
+    deliver();
+    cut(4, 2, false);
+    cut(5, 0, false);
+    run(100);
+    assert_int_equal(net.nodes[4].became_primary + net.nodes[5].became_primary, 0);
+    run(1000);
+    assert_int_equal(net.nodes[4].became_primary, 1);
+    assert_int_equal(net.nodes[5].became_primary, 1);
+}
+
+// n1's shard has lost its only replica to the election: a spare one of n0's comes.
+static void a_winner_is_joined_by_a_spare_replica(void **state) {
+    net.count = 7;
+    start(6);
+    ordered(0, "MEET 127.0.0.1 %u", PORT + 6);
+    run(3000);
+    ordered(6, "REPLICATE %s", me(0).id);
+    run(1000);
+    kill_node(1);
+    time_failover();
+    run(8000);
+    assert_true(net.nodes[3].replicates == PORT + 4 || net.nodes[6].replicates == PORT + 4);
 }
 
 // The shard of n1 votes for n4 with n1's voice, and n4 wins with n2's. Then n5 asks for votes in the same
@@ -265,7 +330,11 @@ int main(void) {
         NET_TEST(without_crash_detection_within_two_seconds),
         NET_TEST(no_vote_before_its_save),
         NET_TEST(the_administrator_hands_over),
+        NET_TEST(a_pause_of_an_earlier_failover_does_not_count),
+        NET_TEST(the_primary_is_asked_again_over_a_new_link),
         NET_TEST(only_the_replica_that_asked_hears_of_the_pause),
+        NET_TEST(rivals_are_both_elected_soon),
+        NET_TEST(a_winner_is_joined_by_a_spare_replica),
         NET_TEST(a_winner_has_voted_for_itself),
         NET_TEST(the_quorum_is_that_of_the_voters_who_were_asked),
         NET_TEST(a_takeover_has_the_newest_epoch_after_a_restart),
