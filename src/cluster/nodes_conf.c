@@ -122,6 +122,10 @@ bool nodes_conf_load(struct cluster *cluster, struct bytes conf, struct buffer *
         buffer_append_string(error, "myself is neither master nor slave");
         good = false;
     }
+    if (good && max64(cluster->current_epoch, cluster->last_vote_epoch) > PACKET_EPOCH_MAX) {
+        buffer_append_string(error, "an epoch is greater than any that a cluster can have reached");
+        good = false;
+    }
     return good;
 }
 

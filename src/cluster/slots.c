@@ -174,12 +174,13 @@ static void drop_lost_slots(struct cluster *cluster, const struct losses *losses
             action_add(cluster, CLUSTER_ACTION_DROP_SLOT)->slot = (uint16_t)slot;
 }
 
-// Does what the sender claims tell what has become of a slot that we took? Whoever had it does, and whoever
-// took that one's place; not another primary that was of its shard once.
+// Does what the sender claims tell what has become of a slot that we took? Whoever had it does; and whoever
+// took that one's place once it has heard of that itself, for until then it may go on claiming with epochs
+// that nobody else knows.
 static bool speaks_for_former_owner(const struct cluster *cluster, unsigned slot, const struct peer *sender) {
     if (!taken_from_shard_of(cluster, slot, sender)) return false;
     const struct peer *former = cluster->peers[cluster->taken_from[slot]];
-    return sender == former || !peer_votes(former);
+    return sender == former || peer_is(former, CLUSTER_NODE_REPLICA);
 }
 
 // What we took from the sender's shard and it does not claim (any more) is ours for good, if nothing that it

@@ -99,6 +99,8 @@ static void foreign_files_are_refused(void **state) {
         "0123456789012345678901234567890123456789 :7000@17000 myself,master - 0 0 1 connected 0-9 5\nvars "
         "currentEpoch 1 "
         "lastVoteEpoch 0\n",
+        "0123456789012345678901234567890123456789 :7000@17000 myself,master - 0 0 18446744073709551615 "
+        "connected 0-9\nvars currentEpoch 1 lastVoteEpoch 0\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct buffer error = BUFFER_EMPTY;

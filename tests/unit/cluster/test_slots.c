@@ -99,6 +99,35 @@ static void what_was_imported_may_move_back(void **state) {
         assert_int_equal(owner_port(i, 100), PORT);
 }
 
+static void part(bool lost) {
+    for (unsigned i = 1; i < net.count; i++)
+        if (i != 2) cut(0, i, lost), cut(2, i, lost);
+}
+
+// The source's replica has taken its place, and does not claim what n1 has imported. But the source lives on
+// in the other half, with newer epochs, and does, until it is told.
+static void what_was_imported_is_kept_although_the_sources_successor_does_not_claim_it(void **state) {
+    open_slot();
+    run(500);
+    part(true);
+    ordered(0, "BUMPEPOCH");
+    run(300);
+    ordered(2, "BUMPEPOCH");
+    run(300);
+    ordered(0, "BUMPEPOCH");
+    close_slot(1);
+    deliver();
+    ordered(3, "FAILOVER TAKEOVER");
+    deliver();
+    assert_true(me(0).config_epoch > me(3).config_epoch);
+    part(false);
+    run(300);
+    close_slot(0);
+    run(3000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 1);
+}
+
 // n2 takes on from n1 what n1 has just taken from n0, of which n2 has not heard: who had it is whom it was
 // imported from, and n1's claim, until it is told to let go, must not win it back.
 static void what_was_imported_is_kept_from_an_owner_unheard_of(void **state) {
@@ -182,6 +211,7 @@ int main(void) {
         NET_TEST(what_was_imported_is_kept),
         NET_TEST(what_was_imported_is_kept_when_the_source_was_told_first),
         NET_TEST(what_was_imported_may_move_back),
+        NET_TEST(what_was_imported_is_kept_although_the_sources_successor_does_not_claim_it),
         NET_TEST(what_was_imported_is_kept_from_an_owner_unheard_of),
         NET_TEST(nobody_is_told_what_the_owner_does_not_claim),
         NET_TEST(a_replica_does_not_take_what_its_primary_gave_away),
