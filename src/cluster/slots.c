@@ -214,6 +214,17 @@ static void defend(struct cluster *cluster) {
     cluster->todo |= TODO_ANNOUNCE;
 }
 
+// Whom to follow when our shard has lost its last slot to `taker`. Where a move was under way while the shard
+// got a new primary, the last one may go elsewhere: our place is in our shard all the same.
+static struct peer *heir(struct cluster *cluster, struct peer *taker) {
+    struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
+    PEERS_EACH(cluster, peer) {
+        if (peer == myself || peer == head || !peer_votes(peer) || peer_is(peer, CLUSTER_NODE_FAIL)) continue;
+        if (memcmp(peer->shard_id, myself->shard_id, CLUSTER_ID_SIZE) == 0) return peer;
+    }
+    return taker;
+}
+
 void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_epoch, const uint8_t *slots) {
     struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
     if (sender == myself) return;
@@ -245,9 +256,10 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
         drop_lost_slots(cluster, &losses);
         return;
     }
+    struct peer *primary = heir(cluster, sender);
     action_note(cluster, LOG_NOTICE,
-                "Configuration change detected. Reconfiguring myself as a replica of %.40s", sender->id);
-    follow(cluster, sender);
+                "Configuration change detected. Reconfiguring myself as a replica of %.40s", primary->id);
+    follow(cluster, primary);
 }
 
 // Do we know what the peer claims with its present epoch? Not if we have only heard of the epoch, or read in
