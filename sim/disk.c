@@ -1,5 +1,7 @@
 #include "sim/disk.h"
 
+enum { GROWS_BY = 64 }; // most files are about as long as the one before
+
 static event_handler write_ends;
 
 void disk_init(struct disk *disk, struct world *world, disk_text *text, disk_written *written,
@@ -23,7 +25,7 @@ static void start_write(struct disk *disk, uint64_t number, bool sync) {
     uint64_t time = world_between(disk->world, DISK_WRITE_MIN_US, DISK_WRITE_MAX_US);
     time += disk->steady_us;
     if (disk->slow_us) time += prng_below(&disk->world->prng, disk->slow_us);
-    disk->under_way.size = 0;
+    buffer_reserve(&disk->under_way, disk->file.size + GROWS_BY);
     disk->text(disk->context, &disk->under_way);
     disk->writing = true;
     disk->writing_sync = sync || disk->owed_sync;
@@ -44,9 +46,9 @@ void disk_save(struct disk *disk, uint64_t number, bool sync) {
 static void replace_file(struct disk *disk) {
     if (disk->writing_sync) {
         disk->unsynced = false;
+        buffer_free(&disk->synced);
     } else if (!disk->unsynced) {
-        disk->synced.size = 0;
-        buffer_append_bytes(&disk->synced, buffer_bytes(&disk->file));
+        swap(&disk->synced, &disk->file);
         disk->unsynced = true;
     }
     swap(&disk->file, &disk->under_way);
@@ -59,6 +61,7 @@ static void write_ends(struct event *event) {
     bool ok = !disk->full;
     disk->owed_sync = !ok && disk->writing_sync;
     if (ok) replace_file(disk);
+    buffer_free(&disk->under_way);
     uint64_t number = disk->writing_number;
     disk->writing = false;
     if (disk->waiting_number) {
@@ -73,6 +76,8 @@ void disk_crash(struct disk *disk, bool machine_too) {
     if (disk->writing && !disk->full && world_chance(disk->world, 50)) replace_file(disk);
     if (machine_too && disk->unsynced && world_chance(disk->world, 50)) swap(&disk->file, &disk->synced);
     disk->unsynced = disk->owed_sync = false;
+    buffer_free(&disk->under_way);
+    buffer_free(&disk->synced);
     disk->generation++;
     disk->writing = false;
     disk->waiting_number = 0;

@@ -8,11 +8,15 @@
 
 enum { PACKED_FROM_US = 10000 }; // a message that is under way for so long is packed
 
-// Both NULL: the end of the stream.
-struct waiting {
-    struct waiting *next;
+// What is under way. Both NULL: the end of the stream.
+struct parcel {
     struct cluster_message *message; // as it is, or
     struct packed *packed;           // packed
+};
+
+struct waiting {
+    struct waiting *next;
+    struct parcel parcel;
 };
 
 static event_handler connect_arrives;
@@ -67,22 +71,25 @@ void network_unblock_all(struct network *network) {
 // -- the life of a connection
 // ----------------------------------------------------------------------------------------
 
+static void drop(struct connection *connection, struct parcel parcel) {
+    if (parcel.message) cluster_message_release(parcel.message);
+    if (parcel.packed) packer_drop(connection->network->packer, parcel.packed);
+}
+
 // Takes the first that waits out of the line.
-static struct waiting take_first(struct connection *connection, int side) {
-    struct waiting *first = connection->first[side], taken = *first;
+static struct parcel take_first(struct connection *connection, int side) {
+    struct waiting *first = connection->first[side];
+    struct parcel parcel = first->parcel;
     connection->first[side] = first->next;
     if (!first->next) connection->last[side] = NULL;
     mem_free(first);
     connection->queued[side]--;
-    return taken;
+    return parcel;
 }
 
 static void drop_waiting(struct connection *connection, int side) {
-    while (connection->first[side]) {
-        struct waiting waiting = take_first(connection, side);
-        if (waiting.message) cluster_message_release(waiting.message);
-        if (waiting.packed) packer_drop(connection->network->packer, waiting.packed);
-    }
+    while (connection->first[side])
+        drop(connection, take_first(connection, side));
 }
 
 static void destroy(struct connection *connection) {
@@ -124,7 +131,7 @@ static void plan(struct connection *connection, uint64_t at, event_handler *hand
     connection->under_way++;
     struct event *event =
         world_plan(connection->network->world, at, handler, connection, payload, (uint64_t)side);
-    if (handler == message_arrives) event->about = connection->node[!side] + 1;
+    if (handler == message_arrives || handler == packed_arrives) event->about = connection->node[!side] + 1;
 }
 
 // One way through the network, in microseconds, with the troubles of both hosts.
@@ -248,8 +255,7 @@ static void answer_arrives(struct event *event) {
 // -- data
 // ------------------------------------------------------------------------------------------------------------
 
-// What is late is packed, unless several receivers share it: then it takes no room of its own. Retains the
-// message.
+// What is late is packed. Retains the message.
 static void send(struct connection *connection, int side, struct cluster_message *message) {
     struct network *network = connection->network;
     uint64_t now = network->world->now;
@@ -257,7 +263,7 @@ static void send(struct connection *connection, int side, struct cluster_message
     if (at < connection->due[side]) at = connection->due[side];
     connection->due[side] = at;
     connection->queued[side]++;
-    bool worth_it = message && at - now > PACKED_FROM_US && message->references == 1;
+    bool worth_it = message && at - now > PACKED_FROM_US;
     struct packed *packed = worth_it ? packer_pack(network->packer, message) : NULL;
     if (packed)
         plan(connection, at, packed_arrives, packed, side);
@@ -357,26 +363,21 @@ static bool receivable(const struct connection *connection, int side) {
            connection->end[!side] != END_CONNECTING;
 }
 
-// A message that has just been sent is still in its sender's hands, so it is packed when it has waited for a
-// while.
-static void pack_waiting(struct connection *connection, int side) {
-    for (struct waiting *waiting = connection->first[side]; waiting; waiting = waiting->next) {
-        struct cluster_message *message = waiting->message;
-        if (!message || message->references > 1) continue;
-        waiting->packed = packer_pack(connection->network->packer, message);
-        if (!waiting->packed) continue;
-        waiting->message = NULL;
-        cluster_message_release(message);
-    }
+static struct parcel packed(struct network *network, struct parcel parcel) {
+    struct packed *packed = parcel.message ? packer_pack(network->packer, parcel.message) : NULL;
+    if (!packed) return parcel;
+    cluster_message_release(parcel.message);
+    return (struct parcel){.packed = packed};
 }
 
-static struct cluster_message *unpack(struct connection *connection, const struct waiting *waiting) {
-    return waiting->packed ? packer_unpack(connection->network->packer, waiting->packed) : waiting->message;
+static struct parcel unpacked(struct network *network, struct parcel parcel) {
+    if (!parcel.packed) return parcel;
+    return (struct parcel){.message = packer_unpack(network->packer, parcel.packed)};
 }
 
-static void wait_in_line(struct connection *connection, int side, struct cluster_message *message) {
+static void wait_in_line(struct connection *connection, int side, struct parcel parcel) {
     struct waiting *waiting = mem_alloc(sizeof *waiting);
-    *waiting = (struct waiting){.message = message};
+    *waiting = (struct waiting){.parcel = packed(connection->network, parcel)};
     if (connection->first[side]) {
         connection->last[side]->next = waiting;
     } else {
@@ -386,34 +387,39 @@ static void wait_in_line(struct connection *connection, int side, struct cluster
     connection->last[side] = waiting;
 }
 
-static void message_arrives(struct event *event) {
-    struct connection *connection = event->subject;
-    struct cluster_message *message = event->payload;
-    int side = (int)event->stamp;
+// Hands the parcel over.
+static void deliver(struct connection *connection, int side, struct parcel parcel) {
+    parcel = unpacked(connection->network, parcel);
+    take(connection, side, parcel.message);
+    drop(connection, parcel);
+}
+
+static void arrive(struct connection *connection, int side, struct parcel parcel) {
     connection->under_way--;
     if (connection->network->closing || both_closed(connection)) {
         connection->queued[side]--;
-        if (message) cluster_message_release(message);
+        drop(connection, parcel);
         destroy_if_over(connection);
         return;
     }
     if (connection->first[side] || !receivable(connection, side)) {
-        wait_in_line(connection, side, message);
+        wait_in_line(connection, side, parcel);
         return;
     }
     connection->retries[side] = 0;
     connection->queued[side]--;
     connection->under_way++; // stay until the sink has heard
-    take(connection, side, message);
+    deliver(connection, side, parcel);
     connection->under_way--;
-    if (message) cluster_message_release(message);
     destroy_if_over(connection);
 }
 
+static void message_arrives(struct event *event) {
+    arrive(event->subject, (int)event->stamp, (struct parcel){.message = event->payload});
+}
+
 static void packed_arrives(struct event *event) {
-    struct connection *connection = event->subject;
-    event->payload = packer_unpack(connection->network->packer, event->payload);
-    message_arrives(event);
+    arrive(event->subject, (int)event->stamp, (struct parcel){.packed = event->payload});
 }
 
 bool network_holds_up(const struct network *network, uint32_t *from, uint32_t *to) {
@@ -438,18 +444,13 @@ static void retry_waiting(struct event *event) {
     connection->under_way--;
     if (connection->network->closing) drop_waiting(connection, side);
     if (connection->first[side] && !receivable(connection, side)) {
-        pack_waiting(connection, side);
         plan_retry(connection, side);
         return;
     }
     connection->retries[side] = 0;
     connection->under_way++; // stay until the sink has heard
-    while (connection->first[side]) {
-        struct waiting waiting = take_first(connection, side);
-        struct cluster_message *message = unpack(connection, &waiting);
-        take(connection, side, message);
-        if (message) cluster_message_release(message);
-    }
+    while (connection->first[side])
+        deliver(connection, side, take_first(connection, side));
     connection->under_way--;
     destroy_if_over(connection);
 }

@@ -72,7 +72,7 @@ struct network {
     void *context;
     uint32_t count;
     struct host *hosts;
-    uint8_t *blocks; // [from * count + to]: how many faults block this way
+    uint8_t *blocks;       // [from * count + to]: how many faults block this way
     struct packer *packer; // of messages that wait
     uint64_t connections;
     uint32_t accepted; // how many were

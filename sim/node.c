@@ -385,7 +385,8 @@ const struct network_sink node_network_sink = {on_connected, on_refused, on_clos
 static void file_text(void *context, struct buffer *text) {
     struct node *node = context;
     cluster_nodes_conf(node->core, text);
-    if (!node->first_file.size) buffer_append_bytes(&node->first_file, buffer_bytes(text));
+    if (node->sim->options->broken == BROKEN_RESTORES_OLD_FILE && !node->first_file.size)
+        buffer_append_bytes(&node->first_file, buffer_bytes(text));
     if (node->sim->options->broken == BROKEN_FORGETS_FILE && node->disk.file.size) text->size = 0;
 }
 

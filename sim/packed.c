@@ -1,5 +1,6 @@
 #include "sim/packed.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -10,12 +11,16 @@
 
 enum {
     SHELVES_FIRST = 1024,
-    RUN_ENTRIES = 16, // of gossip
-    RUN_SIZE = RUN_ENTRIES * PACKET_GOSSIP_SIZE,
-    GOSSIP_TIMES_AT = CLUSTER_ID_SIZE, // of a gossip entry: two times of 4 bytes,
-    GOSSIP_TIMES_SIZE = 8,
-    GOSSIP_FLAGS_AT = 98, // and its flags
-    GOSSIP_FLAGS_SIZE = 2,
+    FACES_FIRST = 1024,
+    FACES_MAX = 65536, // a number has 16 bits
+    RUN_MAX = 64,      // entries of gossip
+    RUN_MEAN = 16,     // a power of two
+    RECENT = 512,      // messages that others may be about to pack as well
+    GOSSIP_PING_AT = CLUSTER_ID_SIZE,
+    GOSSIP_PONG_AT = GOSSIP_PING_AT + 4,
+    GOSSIP_PLACE_AT = GOSSIP_PONG_AT + 4, // address and ports
+    GOSSIP_FLAGS_AT = 98,
+    GOSSIP_REST_AT = GOSSIP_FLAGS_AT + 2, // one more port, and nothing
 };
 
 // What several packets have in common: bytes that are kept once.
@@ -23,50 +28,46 @@ struct shared {
     struct shared *next; // on its shelf
     uint64_t hash;
     uint32_t references, size;
-    _Alignas(void *) uint8_t bytes[];
+    uint8_t bytes[];
 };
 
-// A gossip entry: a shared one, with times and flags zeroed, and these.
-struct news {
-    uint8_t times[GOSSIP_TIMES_SIZE];
-    uint8_t flags[GOSSIP_FLAGS_SIZE];
+// A gossip entry: the number of what always stands there of this node, and what changes. Some of them in a
+// row are shared.
+struct entry {
+    uint16_t face;
+    uint8_t flags[2], ping[4], pong[4];
 };
-
-// Some entries in a row, of which the last run of a packet has fewer; shared, too.
-struct run {
-    struct shared *nodes[RUN_ENTRIES];
-    struct news news[RUN_ENTRIES];
-};
-_Static_assert(sizeof(struct run) == RUN_ENTRIES * (sizeof(struct shared *) + sizeof(struct news)),
-               "no padding");
+_Static_assert(sizeof(struct entry) == 12, "no padding");
 
 // The packet: what stands before the slots, the slots, what stands between them and the gossip, the gossip,
-// and what follows it (extensions).
+// and what follows it.
 struct packed {
     struct shared *slots;
-    uint32_t size, slots_at, count, tail_at;
+    uint32_t references;
+    uint32_t size, slots_at, tail_at, runs_count;
     struct shared *runs[]; // of gossip entries; behind them the bytes that are not shared
+};
+
+// Gossip entries with times and flags left out, by number.
+struct faces {
+    uint8_t (*items)[PACKET_GOSSIP_SIZE];
+    uint32_t count, size;
+    uint32_t *places; // numbers plus one, by the hash of the name: twice as many as `size`
 };
 
 struct packer {
     struct message_pool *pool;
     struct shared **shelves;
     uint64_t shelf_count, shared_count; // shelf_count is a power of two
+    struct faces faces;
+    struct entry *entries; // of the packet at hand
+    struct shared **runs;
+    uint32_t entries_size; // of both
+    struct {
+        struct cluster_message *message;
+        struct packed *packed;
+    } recent[RECENT]; // by the message's address
 };
-
-struct packer *packer_create(void) {
-    struct packer *packer = mem_calloc(1, sizeof *packer);
-    packer->pool = message_pool_create();
-    packer->shelf_count = SHELVES_FIRST;
-    packer->shelves = mem_calloc(packer->shelf_count, sizeof *packer->shelves);
-    return packer;
-}
-
-void packer_free(struct packer *packer) {
-    message_pool_destroy(packer->pool);
-    mem_free(packer->shelves);
-    mem_free(packer);
-}
 
 // -- what is shared
 // ----------------------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ static void add_shelves(struct packer *packer) {
     mem_free(old);
 }
 
-static struct shared *share(struct packer *packer, const uint8_t *bytes, uint32_t size) {
+static struct shared *share(struct packer *packer, const void *bytes, uint32_t size) {
     uint64_t hash = hash_bytes(bytes, size);
     for (struct shared *shared = *shelf_of(packer, hash); shared; shared = shared->next) {
         if (shared->hash != hash || shared->size != size || memcmp(shared->bytes, bytes, size) != 0) continue;
@@ -120,64 +121,120 @@ static void unshare(struct packer *packer, struct shared *shared) {
     mem_free(shared);
 }
 
+// -- faces
+// ----------------------------------------------------------------------------------------------------------
+
+static uint64_t mix(uint64_t word) {
+    return word * 0x9e3779b97f4a7c15u >> 32;
+}
+
+static uint32_t place_of(const struct faces *faces, const uint8_t *entry) {
+    uint64_t name;
+    memcpy(&name, entry, sizeof name); // names are random digits
+    return (uint32_t)mix(name) & (faces->size * 2 - 1);
+}
+
+static bool same_face(const uint8_t *a, const uint8_t *b) {
+    return memcmp(a, b, CLUSTER_ID_SIZE) == 0 &&
+           memcmp(a + GOSSIP_PLACE_AT, b + GOSSIP_PLACE_AT, GOSSIP_FLAGS_AT - GOSSIP_PLACE_AT) == 0 &&
+           memcmp(a + GOSSIP_REST_AT, b + GOSSIP_REST_AT, PACKET_GOSSIP_SIZE - GOSSIP_REST_AT) == 0;
+}
+
+// The place of the entry's face, or the free one where it belongs.
+static uint32_t find_face(const struct faces *faces, const uint8_t *entry) {
+    uint32_t mask = faces->size * 2 - 1, at = place_of(faces, entry);
+    while (faces->places[at] && !same_face(faces->items[faces->places[at] - 1], entry))
+        at = (at + 1) & mask;
+    return at;
+}
+
+static void grow_faces(struct faces *faces) {
+    faces->size = faces->size ? faces->size * 2 : FACES_FIRST;
+    faces->items = mem_realloc(faces->items, faces->size * sizeof *faces->items);
+    mem_free(faces->places);
+    faces->places = mem_calloc((size_t)faces->size * 2, sizeof *faces->places);
+    for (uint32_t i = 0; i < faces->count; i++)
+        faces->places[find_face(faces, faces->items[i])] = i + 1;
+}
+
+// False when there are too many.
+static bool know_face(struct faces *faces, const uint8_t *entry, uint16_t *number) {
+    uint32_t place = find_face(faces, entry);
+    if (!faces->places[place]) {
+        if (faces->count == FACES_MAX) return false;
+        if (faces->count == faces->size) {
+            grow_faces(faces);
+            place = find_face(faces, entry);
+        }
+        memcpy(faces->items[faces->count], entry, PACKET_GOSSIP_SIZE);
+        faces->places[place] = ++faces->count;
+    }
+    *number = (uint16_t)(faces->places[place] - 1);
+    return true;
+}
+
+// -- gossip
+// ----------------------------------------------------------------------------------------------------------
+
+static bool pack_entry(struct packer *packer, const uint8_t *from, struct entry *entry) {
+    memcpy(entry->flags, from + GOSSIP_FLAGS_AT, sizeof entry->flags);
+    memcpy(entry->ping, from + GOSSIP_PING_AT, sizeof entry->ping);
+    memcpy(entry->pong, from + GOSSIP_PONG_AT, sizeof entry->pong);
+    return know_face(&packer->faces, from, &entry->face);
+}
+
+static void unpack_entry(const struct packer *packer, const struct entry *entry, uint8_t *to) {
+    memcpy(to, packer->faces.items[entry->face], PACKET_GOSSIP_SIZE);
+    memcpy(to + GOSSIP_FLAGS_AT, entry->flags, sizeof entry->flags);
+    memcpy(to + GOSSIP_PING_AT, entry->ping, sizeof entry->ping);
+    memcpy(to + GOSSIP_PONG_AT, entry->pong, sizeof entry->pong);
+}
+
+static bool pack_entries(struct packer *packer, const uint8_t *from, uint32_t count) {
+    if (packer->entries_size < count) {
+        packer->entries_size = count * 2;
+        packer->entries = mem_realloc(packer->entries, packer->entries_size * sizeof *packer->entries);
+        packer->runs = mem_realloc(packer->runs, packer->entries_size * sizeof *packer->runs);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (!pack_entry(packer, from + (size_t)i * PACKET_GOSSIP_SIZE, &packer->entries[i])) return false;
+    return true;
+}
+
+// Where a run ends is decided by whom its last entry is about: the same suspects in the same order are the
+// same runs, wherever in a packet they begin.
+static uint32_t run_length(const struct entry *entries, uint32_t left) {
+    uint32_t most = left < RUN_MAX ? left : RUN_MAX, length = 1;
+    while (length < most && mix(entries[length - 1].face + 1u) % RUN_MEAN)
+        length++;
+    return length;
+}
+
+// Cuts what pack_entries found into runs; how many.
+static uint32_t share_runs(struct packer *packer, uint32_t count) {
+    uint32_t runs = 0;
+    for (uint32_t at = 0, length; at < count; at += length) {
+        length = run_length(packer->entries + at, count - at);
+        packer->runs[runs++] =
+            share(packer, packer->entries + at, length * (uint32_t)sizeof *packer->entries);
+    }
+    return runs;
+}
+
+static uint8_t *unpack_run(const struct packer *packer, const struct shared *run, uint8_t *to) {
+    for (uint32_t at = 0; at < run->size; at += sizeof(struct entry), to += PACKET_GOSSIP_SIZE) {
+        struct entry entry;
+        memcpy(&entry, run->bytes + at, sizeof entry);
+        unpack_entry(packer, &entry, to);
+    }
+    return to;
+}
+
 // -- packing
 // ----------------------------------------------------------------------------------------------------------
 
-static uint32_t runs_of(uint32_t entries) {
-    return (entries + RUN_ENTRIES - 1) / RUN_ENTRIES;
-}
-
-// How many entries run `index` has, of a packet of `count`.
-static uint32_t run_length(uint32_t count, uint32_t index) {
-    uint32_t left = count - index * RUN_ENTRIES;
-    return left < RUN_ENTRIES ? left : RUN_ENTRIES;
-}
-
 static uint8_t *own_bytes(struct packed *packed) {
-    return (uint8_t *)&packed->runs[runs_of(packed->count)];
-}
-
-static struct shared *pack_entry(struct packer *packer, const uint8_t *from, struct news *news) {
-    uint8_t node[PACKET_GOSSIP_SIZE];
-    memcpy(node, from, sizeof node);
-    memcpy(news->times, node + GOSSIP_TIMES_AT, GOSSIP_TIMES_SIZE);
-    memcpy(news->flags, node + GOSSIP_FLAGS_AT, GOSSIP_FLAGS_SIZE);
-    memset(node + GOSSIP_TIMES_AT, 0, GOSSIP_TIMES_SIZE);
-    memset(node + GOSSIP_FLAGS_AT, 0, GOSSIP_FLAGS_SIZE);
-    return share(packer, node, sizeof node);
-}
-
-static void unpack_entry(const struct shared *node, const struct news *news, uint8_t *to) {
-    memcpy(to, node->bytes, PACKET_GOSSIP_SIZE);
-    memcpy(to + GOSSIP_TIMES_AT, news->times, GOSSIP_TIMES_SIZE);
-    memcpy(to + GOSSIP_FLAGS_AT, news->flags, GOSSIP_FLAGS_SIZE);
-}
-
-static void unshare_nodes(struct packer *packer, const struct run *run, uint32_t length) {
-    for (uint32_t i = 0; i < length; i++)
-        unshare(packer, run->nodes[i]);
-}
-
-// A run that is new keeps its entries; of one that was there already they are held by it.
-static struct shared *pack_run(struct packer *packer, const uint8_t *from, uint32_t length) {
-    struct run run;
-    memset(&run, 0, sizeof run);
-    for (uint32_t i = 0; i < length; i++)
-        run.nodes[i] = pack_entry(packer, from + (size_t)i * PACKET_GOSSIP_SIZE, &run.news[i]);
-    struct shared *shared = share(packer, (const uint8_t *)&run, sizeof run);
-    if (shared->references > 1) unshare_nodes(packer, &run, length);
-    return shared;
-}
-
-static void unpack_run(const struct shared *shared, uint32_t length, uint8_t *to) {
-    const struct run *run = (const struct run *)shared->bytes;
-    for (uint32_t i = 0; i < length; i++)
-        unpack_entry(run->nodes[i], &run->news[i], to + (size_t)i * PACKET_GOSSIP_SIZE);
-}
-
-static void drop_run(struct packer *packer, struct shared *shared, uint32_t length) {
-    if (shared->references == 1) unshare_nodes(packer, (const struct run *)shared->bytes, length);
-    unshare(packer, shared);
+    return (uint8_t *)&packed->runs[packed->runs_count];
 }
 
 // Copies what is not shared, from a whole packet or back into one.
@@ -192,39 +249,91 @@ static void copy_own(const struct packed *packed, uint8_t *own, uint8_t *whole, 
     }
 }
 
-struct packed *packer_pack(struct packer *packer, const struct cluster_message *message) {
+static struct packed *pack(struct packer *packer, const struct cluster_message *message) {
     struct packet packet;
     uint8_t *whole = (uint8_t *)message->data;
-    if (packet_decode(bytes_of(whole, message->size), &packet) != PACKET_OK || packet.type > PACKET_MEET)
-        return NULL;
-    uint32_t gossip = (uint32_t)packet.count * PACKET_GOSSIP_SIZE, runs = runs_of(packet.count);
-    uint32_t own = message->size - PACKET_SLOTS_SIZE - gossip;
+    if (packet_decode(bytes_of(whole, message->size), &packet) != PACKET_OK) return NULL;
+    uint32_t count = packet.type <= PACKET_MEET ? packet.count : 0, gossip = count * PACKET_GOSSIP_SIZE;
+    if (!pack_entries(packer, whole + PACKET_HEADER_SIZE, count)) return NULL;
+    uint32_t runs = share_runs(packer, count), own = message->size - PACKET_SLOTS_SIZE - gossip;
     struct packed *packed = mem_alloc(sizeof *packed + runs * sizeof *packed->runs + own);
+    packed->references = 1;
     packed->size = message->size;
     packed->slots_at = (uint32_t)(packet.slots - whole);
-    packed->count = packet.count;
     packed->tail_at = PACKET_HEADER_SIZE + gossip;
     packed->slots = share(packer, packet.slots, PACKET_SLOTS_SIZE);
-    for (uint32_t i = 0; i < runs; i++)
-        packed->runs[i] = pack_run(packer, packet.data + (size_t)i * RUN_SIZE, run_length(packed->count, i));
+    packed->runs_count = runs;
+    if (runs) memcpy(packed->runs, packer->runs, runs * sizeof *packed->runs);
     copy_own(packed, own_bytes(packed), whole, false);
+    return packed;
+}
+
+static void forget_recent(struct packer *packer, size_t at) {
+    if (!packer->recent[at].message) return;
+    cluster_message_release(packer->recent[at].message);
+    packer_drop(packer, packer->recent[at].packed);
+    packer->recent[at].message = NULL;
+}
+
+// The message is held, so that no other can come to lie where it does.
+static void keep_recent(struct packer *packer, size_t at, struct cluster_message *message,
+                        struct packed *packed) {
+    forget_recent(packer, at);
+    packer->recent[at].message = cluster_message_retain(message);
+    packer->recent[at].packed = packed;
+    packed->references++;
+}
+
+struct packed *packer_pack(struct packer *packer, struct cluster_message *message) {
+    size_t at = mix((uintptr_t)message) % RECENT;
+    if (packer->recent[at].message == message) {
+        packer->recent[at].packed->references++;
+        return packer->recent[at].packed;
+    }
+    struct packed *packed = pack(packer, message);
+    if (packed && message->references > 1) keep_recent(packer, at, message, packed);
     return packed;
 }
 
 struct cluster_message *packer_unpack(struct packer *packer, struct packed *packed) {
     struct cluster_message *message = message_create(packer->pool, packed->size);
+    uint8_t *gossip = message->data + PACKET_HEADER_SIZE;
     memcpy(message->data + packed->slots_at, packed->slots->bytes, PACKET_SLOTS_SIZE);
-    for (uint32_t i = 0; i < runs_of(packed->count); i++)
-        unpack_run(packed->runs[i], run_length(packed->count, i),
-                   message->data + PACKET_HEADER_SIZE + (size_t)i * RUN_SIZE);
+    for (uint32_t i = 0; i < packed->runs_count; i++)
+        gossip = unpack_run(packer, packed->runs[i], gossip);
     copy_own(packed, own_bytes(packed), message->data, true);
     packer_drop(packer, packed);
     return message;
 }
 
 void packer_drop(struct packer *packer, struct packed *packed) {
+    if (--packed->references) return;
     unshare(packer, packed->slots);
-    for (uint32_t i = 0; i < runs_of(packed->count); i++)
-        drop_run(packer, packed->runs[i], run_length(packed->count, i));
+    for (uint32_t i = 0; i < packed->runs_count; i++)
+        unshare(packer, packed->runs[i]);
     mem_free(packed);
+}
+
+// -- the packer
+// ----------------------------------------------------------------------------------------------------------
+
+struct packer *packer_create(void) {
+    struct packer *packer = mem_calloc(1, sizeof *packer);
+    packer->pool = message_pool_create();
+    packer->shelf_count = SHELVES_FIRST;
+    packer->shelves = mem_calloc(packer->shelf_count, sizeof *packer->shelves);
+    grow_faces(&packer->faces);
+    return packer;
+}
+
+void packer_free(struct packer *packer) {
+    for (size_t i = 0; i < RECENT; i++)
+        forget_recent(packer, i);
+    message_pool_destroy(packer->pool);
+    mem_free(packer->shelves);
+    mem_free(packer->faces.items);
+    mem_free(packer->faces.places);
+    mem_free(packer->entries);
+    mem_free(packer->runs);
+    mem_free(packer);
 }

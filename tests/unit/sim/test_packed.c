@@ -1,4 +1,4 @@
-// Heartbeats are the same bytes when they are unpacked, however many are packed beside them.
+// Messages are the same bytes when they are unpacked, however many are packed beside them.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,16 +79,72 @@ static void unpacked_is_the_same(void **state) {
     packer_free(packer);
 }
 
-static void what_is_no_heartbeat_is_left_alone(void **state) {
+static void other_packets_are_packed_too(void **state) {
     struct packer *packer = packer_create();
     struct packet packet = {.type = PACKET_FAIL};
     struct cluster_message *message = message_create(pool, PACKET_HEADER_SIZE + CLUSTER_ID_SIZE);
     packet_header_write(message->data, &packet, message->size);
     memset(message->data + PACKET_HEADER_SIZE, 'a', CLUSTER_ID_SIZE);
-    assert_null(packer_pack(packer, message));
+    struct packed *packed = packer_pack(packer, message);
+    assert_non_null(packed);
+    struct cluster_message *again = packer_unpack(packer, packed);
+    assert_int_equal(again->size, message->size);
+    assert_memory_equal(again->data, message->data, again->size);
+    cluster_message_release(again);
+    cluster_message_release(message);
+    packer_free(packer);
+}
+
+static void what_is_no_packet_is_left_alone(void **state) {
+    struct packer *packer = packer_create();
+    struct cluster_message *message = heartbeat();
     message->data[0] = 'x';
     assert_null(packer_pack(packer, message));
     cluster_message_release(message);
+    packer_free(packer);
+}
+
+// A message to all waits in many places: once packed, it is the same for all, and goes with the last.
+static void several_holders_share_what_is_packed(void **state) {
+    struct packer *packer = packer_create();
+    struct cluster_message *message = heartbeat(), *copy = heartbeat();
+    cluster_message_retain(message);
+    struct packed *one = packer_pack(packer, message), *other = packer_pack(packer, message);
+    assert_ptr_equal(one, other);
+    struct packed *third = packer_pack(packer, copy);
+    assert_ptr_not_equal(one, third);
+    packer_drop(packer, third);
+    packer_drop(packer, one);
+    struct cluster_message *again = packer_unpack(packer, other);
+    assert_int_equal(again->size, message->size);
+    assert_memory_equal(again->data, message->data, again->size);
+    cluster_message_release(again);
+    cluster_message_release(copy);
+    cluster_message_release(message);
+    cluster_message_release(message);
+    packer_free(packer);
+}
+
+// More nodes than a packer has numbers for.
+static void too_many_nodes_are_left_alone(void **state) {
+    enum { PER_MESSAGE = 500, FULL_AFTER = 65536 / PER_MESSAGE };
+    struct packer *packer = packer_create();
+    struct packet packet = {.count = PER_MESSAGE};
+    struct packet_gossip gossip = {.port = 7000, .bus_port = 17000};
+    for (unsigned i = 0; i <= FULL_AFTER; i++) {
+        struct cluster_message *message =
+            message_create(pool, PACKET_HEADER_SIZE + PER_MESSAGE * PACKET_GOSSIP_SIZE);
+        packet_header_write(message->data, &packet, message->size);
+        for (unsigned j = 0; j < PER_MESSAGE; j++) {
+            for (size_t k = 0; k < sizeof gossip.id; k++)
+                gossip.id[k] = (char)('a' + prng_below(&prng, 16));
+            packet_gossip_write(message->data + PACKET_HEADER_SIZE + (size_t)j * PACKET_GOSSIP_SIZE, &gossip);
+        }
+        struct packed *packed = packer_pack(packer, message);
+        assert_int_equal(packed == NULL, i == FULL_AFTER);
+        if (packed) packer_drop(packer, packed);
+        cluster_message_release(message);
+    }
     packer_free(packer);
 }
 
@@ -106,7 +162,10 @@ static int drop_pool(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unpacked_is_the_same),
-        cmocka_unit_test(what_is_no_heartbeat_is_left_alone),
+        cmocka_unit_test(other_packets_are_packed_too),
+        cmocka_unit_test(what_is_no_packet_is_left_alone),
+        cmocka_unit_test(several_holders_share_what_is_packed),
+        cmocka_unit_test(too_many_nodes_are_left_alone),
     };
     return cmocka_run_group_tests(tests, make_pool, drop_pool);
 }
