@@ -10,7 +10,11 @@
 #include "cli/cluster_migrate.h"
 #include "resp/request.h"
 
-enum { KEYS_AT_ONCE = 10, CLAIMS_IN_FLIGHT = 256 };
+enum {
+    KEYS_AT_ONCE = 10,
+    CLAIMS_IN_FLIGHT = 256,
+    DUMP_TAIL = 10 // bytes
+};
 
 bool cluster_slot_set(const struct cluster_node *node, unsigned slot, const char *how, const char *id) {
     char number[NUMBER_TEXT_MAX];
@@ -96,20 +100,6 @@ bool cluster_slot_assign(const struct cluster_nodes *nodes, unsigned slot, struc
 
 // ---- Keys that are at both ----
 
-// Asks a node for the digests of the values; NULL, with the error said, when it does not tell.
-static const struct reply *ask_digests(const struct cluster_node *node, const struct migrate_keys *keys) {
-    struct buffer *queue = connection_queue(node->connection);
-    request_begin(queue, 2 + keys->count);
-    request_string(queue, "DEBUG");
-    request_string(queue, "DIGEST-VALUE");
-    for (size_t i = 0; i < keys->count; i++)
-        request_argument(queue, keys->items[i]);
-    const struct reply *reply = connection_read(node->connection);
-    if (reply && reply->type == REPLY_ARRAY && reply->count == keys->count) return reply;
-    cluster_node_say_error(node, reply);
-    return NULL;
-}
-
 // A digest of zeros only: the key is not there.
 static bool is_absent(struct bytes digest) {
     for (size_t i = 0; i < digest.size; i++)
@@ -117,15 +107,74 @@ static bool is_absent(struct bytes digest) {
     return true;
 }
 
+// What the values are known by, in the order of the keys, empty for a key that is not there: here by DEBUG
+// DIGEST-VALUE. False when the node does not tell: DEBUG must be permitted.
+static bool ask_digests(const struct cluster_node *node, const struct texts *keys, struct texts *prints) {
+    struct buffer *queue = connection_queue(node->connection);
+    request_begin(queue, 2 + keys->count);
+    request_string(queue, "DEBUG");
+    request_string(queue, "DIGEST-VALUE");
+    for (size_t i = 0; i < keys->count; i++)
+        request_argument(queue, keys->items[i]);
+    const struct reply *reply = connection_read(node->connection);
+    if (!reply || reply->type != REPLY_ARRAY || reply->count != keys->count) return false;
+    for (size_t i = 0; i < keys->count; i++) {
+        struct bytes digest = reply->items[i].text;
+        texts_add(prints, is_absent(digest) ? BYTES("") : digest);
+    }
+    return true;
+}
+
+// DUMP's reply without its tail, the format's version and a checksum, which differ between servers.
+static bool add_dump(struct texts *prints, const struct reply *reply) {
+    if (!reply || (reply->type != REPLY_NIL && reply->type != REPLY_STRING)) return false;
+    bool absent = reply->type == REPLY_NIL || reply->text.size < DUMP_TAIL;
+    texts_add(prints, absent ? BYTES("") : bytes_of(reply->text.data, reply->text.size - DUMP_TAIL));
+    return true;
+}
+
+// The same by DUMP. ASKING: who imports the slot speaks of its keys only then. False, with the error said,
+// when the node does not tell.
+static bool ask_dumps(const struct cluster_node *node, const struct texts *keys, struct texts *prints) {
+    bool good = true;
+    for (size_t i = 0; i < keys->count && good; i++) {
+        struct buffer *queue = connection_queue(node->connection);
+        request_strings(queue, "ASKING", NULL);
+        request_begin(queue, 2);
+        request_string(queue, "DUMP");
+        request_argument(queue, keys->items[i]);
+        const struct reply *reply = connection_read(node->connection);
+        if (reply) reply = connection_read(node->connection);
+        good = add_dump(prints, reply);
+        if (!good) cluster_node_say_error(node, reply);
+    }
+    return good;
+}
+
+typedef bool asker(const struct cluster_node *node, const struct texts *keys, struct texts *prints);
+
+static bool ask_both(asker *ask, const struct cluster_node *source, const struct cluster_node *target,
+                     const struct texts *keys, struct texts *ours, struct texts *theirs) {
+    if (ask(source, keys, ours) && ask(target, keys, theirs)) return true;
+    texts_free(ours);
+    texts_free(theirs);
+    *ours = *theirs = (struct texts){0};
+    return false;
+}
+
+static bool differ(struct bytes ours, struct bytes theirs) {
+    return theirs.size && !bytes_equal(ours, theirs);
+}
+
 static void say_differing(const struct cluster_node *source, const struct cluster_node *target,
-                          const struct migrate_keys *keys, const struct reply *ours,
-                          const struct reply *theirs, size_t count) {
+                          const struct texts *keys, const struct texts *ours, const struct texts *theirs,
+                          size_t count) {
     cluster_log(TONE_BAD,
                 "*** Found %zu key(s) in both source node and target node having different values.\n", count);
     cluster_log(TONE_PLAIN, "    Source node: %s:%u\n    Target node: %s:%u\n    Keys(s):\n", source->host,
                 source->port, target->host, target->port);
     for (size_t i = 0; i < keys->count; i++)
-        if (!is_absent(theirs->items[i].text) && !bytes_equal(ours->items[i].text, theirs->items[i].text))
+        if (differ(ours->items[i], theirs->items[i]))
             cluster_log(TONE_PLAIN, "    - %.*s\n", (int)keys->items[i].size, keys->items[i].data);
     cluster_log(TONE_PLAIN, "Please fix the above key(s) manually and try again or relaunch the command \n"
                             "with --cluster-replace option to force key overriding.\n");
@@ -133,20 +182,21 @@ static void say_differing(const struct cluster_node *source, const struct cluste
 
 // May the values at the target be overwritten because they are the same?
 static bool are_equal(const struct cluster_node *source, const struct cluster_node *target,
-                      const struct migrate_keys *keys) {
+                      const struct texts *keys) {
+    struct texts ours = {0}, theirs = {0};
     cluster_log(TONE_WARNING, "*** Checking key values on both nodes...\n");
-    const struct reply *ours = ask_digests(source, keys), *theirs = ask_digests(target, keys);
-    if (!ours || !theirs) {
+    if (!ask_both(ask_digests, source, target, keys, &ours, &theirs) &&
+        !ask_both(ask_dumps, source, target, keys, &ours, &theirs)) {
         cluster_log(TONE_BAD, "*** Value check failed!\n");
         return false;
     }
     size_t differing = 0;
     for (size_t i = 0; i < keys->count; i++)
-        differing +=
-            !is_absent(theirs->items[i].text) && !bytes_equal(ours->items[i].text, theirs->items[i].text);
-    if (!differing) return true;
-    say_differing(source, target, keys, ours, theirs, differing);
-    return false;
+        differing += differ(ours.items[i], theirs.items[i]);
+    if (differing) say_differing(source, target, keys, &ours, &theirs, differing);
+    texts_free(&ours);
+    texts_free(&theirs);
+    return differing == 0;
 }
 
 // ---- Moving ----
@@ -158,7 +208,7 @@ struct gathering {
     unsigned slot, db;
 };
 
-static const struct reply *migrate(const struct gathering *gathering, const struct migrate_keys *keys,
+static const struct reply *migrate(const struct gathering *gathering, const struct texts *keys,
                                    bool replace) {
     struct migrate_wish wish = migrate_wish_to(gathering->target, gathering->db, gathering->options);
     struct connection *connection = gathering->source->connection;
@@ -171,7 +221,7 @@ static bool is_busy(const struct reply *reply) {
     return reply && reply->type == REPLY_ERROR && memmem(reply->text.data, reply->text.size, "BUSYKEY", 7);
 }
 
-static bool move_some(const struct gathering *gathering, const struct migrate_keys *keys) {
+static bool move_some(const struct gathering *gathering, const struct texts *keys) {
     // Without REPLACE at first even when it is allowed: that a key is at both nodes is worth saying.
     const struct reply *reply = migrate(gathering, keys, false);
     if (is_busy(reply)) {
@@ -189,7 +239,7 @@ static bool move_some(const struct gathering *gathering, const struct migrate_ke
 
 // The next keys of the slot; their texts are the reply's, so they are copied. False when the node does not
 // tell.
-static bool ask_keys(const struct gathering *gathering, struct migrate_keys *keys) {
+static bool ask_keys(const struct gathering *gathering, struct texts *keys) {
     char number[NUMBER_TEXT_MAX], count[NUMBER_TEXT_MAX];
     int pipeline = gathering->options->cluster.pipeline;
     number_format(number, gathering->slot);
@@ -201,7 +251,7 @@ static bool ask_keys(const struct gathering *gathering, struct migrate_keys *key
         return false;
     }
     for (size_t i = 0; i < reply->count; i++)
-        migrate_keys_add(keys, reply->items[i].text);
+        texts_add(keys, reply->items[i].text);
     return true;
 }
 
@@ -211,11 +261,11 @@ static bool gather_database(const struct gathering *gathering, uint64_t *moved) 
                 (gathering->db >= gathering->target->databases ||
                  cluster_node_select(gathering->target, gathering->db));
     while (good) {
-        struct migrate_keys keys = {0};
+        struct texts keys = {0};
         good = ask_keys(gathering, &keys);
         size_t count = keys.count;
         if (good && count) good = move_some(gathering, &keys);
-        migrate_keys_free(&keys);
+        texts_free(&keys);
         if (!count) break;
         for (size_t i = 0; good && i < count; i++, ++*moved)
             cluster_log(TONE_PLAIN, ".");

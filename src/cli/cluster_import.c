@@ -134,7 +134,7 @@ static bool send_key(const struct import *import, const struct options *options,
     struct migrate_wish wish = migrate_wish_to(owner, import->db, options);
     wish.copy = options->cluster.copy;
     struct bytes one[] = {key};
-    struct migrate_keys keys = {one, 1, 1};
+    struct texts keys = {one, 1, 1};
     migrate_append(connection_queue(import->source), &wish, &keys);
     return true;
 }
@@ -164,7 +164,7 @@ static bool read_key(struct import *import, struct bytes key) {
 
 // Sends the keys of one page, a few in flight. After the first failure no more are sent; the answers of those
 // that were are still read and said.
-static bool move_page(struct import *import, const struct options *options, const struct migrate_keys *page) {
+static bool move_page(struct import *import, const struct options *options, const struct texts *page) {
     size_t sent = 0, read = 0;
     bool good = true;
     while (read < sent || (good && sent < page->count && !interrupt_noted())) {
@@ -177,7 +177,7 @@ static bool move_page(struct import *import, const struct options *options, cons
 
 // The next page of SCAN, copied since the reply lives until the next question. False when the source does not
 // tell.
-static bool scan(struct import *import, char *cursor, size_t room, struct migrate_keys *page) {
+static bool scan(struct import *import, char *cursor, size_t room, struct texts *page) {
     char count[NUMBER_TEXT_MAX];
     number_format(count, SCAN_COUNT);
     const struct reply *reply = CONNECTION_ASK(import->source, "SCAN", cursor, "COUNT", count);
@@ -187,7 +187,7 @@ static bool scan(struct import *import, char *cursor, size_t room, struct migrat
     }
     snprintf(cursor, room, "%.*s", (int)reply->items[0].text.size, reply->items[0].text.data);
     for (size_t i = 0; i < reply->items[1].count; i++)
-        migrate_keys_add(page, reply->items[1].items[i].text);
+        texts_add(page, reply->items[1].items[i].text);
     return true;
 }
 
@@ -195,9 +195,9 @@ static bool move_database(struct import *import, const struct options *options) 
     char cursor[NUMBER_TEXT_MAX] = "0";
     bool good = true;
     do {
-        struct migrate_keys page = {0};
+        struct texts page = {0};
         good = scan(import, cursor, sizeof cursor, &page) && move_page(import, options, &page);
-        migrate_keys_free(&page);
+        texts_free(&page);
     } while (good && strcmp(cursor, "0") != 0 && !interrupt_noted());
     return good;
 }

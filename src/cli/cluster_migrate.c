@@ -16,7 +16,7 @@ struct migrate_wish migrate_wish_to(const struct cluster_node *target, unsigned 
                                  .password = options->password};
 }
 
-void migrate_keys_add(struct migrate_keys *keys, struct bytes key) {
+void texts_add(struct texts *keys, struct bytes key) {
     if (keys->count == keys->room) {
         keys->room = keys->room ? keys->room * 2 : 16;
         keys->items = mem_realloc(keys->items, keys->room * sizeof *keys->items);
@@ -26,14 +26,14 @@ void migrate_keys_add(struct migrate_keys *keys, struct bytes key) {
     keys->items[keys->count++] = bytes_of(copy, key.size);
 }
 
-void migrate_keys_free(struct migrate_keys *keys) {
+void texts_free(struct texts *keys) {
     for (size_t i = 0; i < keys->count; i++)
         mem_free((void *)keys->items[i].data);
     mem_free(keys->items);
-    *keys = (struct migrate_keys){0};
+    *keys = (struct texts){0};
 }
 
-void migrate_append(struct buffer *out, const struct migrate_wish *wish, const struct migrate_keys *keys) {
+void migrate_append(struct buffer *out, const struct migrate_wish *wish, const struct texts *keys) {
     bool with_user = wish->password && wish->user;
     size_t words =
         7 + (size_t)wish->copy + (size_t)wish->replace + (wish->password ? 2 : 0) + (size_t)with_user;

@@ -25,16 +25,16 @@ struct migrate_wish {
 struct migrate_wish migrate_wish_to(const struct cluster_node *target, unsigned db,
                                     const struct options *options);
 
-// Keys with memory of their own.
-struct migrate_keys {
+// Keys, or what else is to outlive its reply: each has memory of its own.
+struct texts {
     struct bytes *items;
     size_t count, room;
 };
 
-void migrate_keys_add(struct migrate_keys *keys, struct bytes key);
-void migrate_keys_free(struct migrate_keys *keys);
+void texts_add(struct texts *keys, struct bytes key);
+void texts_free(struct texts *keys);
 
 // Appends MIGRATE for all the keys to a queue of requests.
-void migrate_append(struct buffer *out, const struct migrate_wish *wish, const struct migrate_keys *keys);
+void migrate_append(struct buffer *out, const struct migrate_wish *wish, const struct texts *keys);
 
 #endif

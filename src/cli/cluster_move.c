@@ -88,12 +88,12 @@ static void queue_key_question(struct batch *batch, unsigned slot) {
 
 static void build_migrate(struct batch *batch, struct open_slot *open, const struct reply *reply) {
     struct migrate_wish wish = migrate_wish_to(batch->mover->target, batch->db, batch->mover->options);
-    struct migrate_keys keys = {0};
+    struct texts keys = {0};
     for (size_t i = 0; i < reply->count; i++)
-        migrate_keys_add(&keys, reply->items[i].text);
+        texts_add(&keys, reply->items[i].text);
     open->migrate.size = 0;
     migrate_append(&open->migrate, &wish, &keys);
-    migrate_keys_free(&keys);
+    texts_free(&keys);
     open->asked = reply->count;
 }
 

@@ -612,9 +612,11 @@ def test_fix_gives_uncovered_slots_to_whom_has_their_keys(trio):
     assert in_database(node, 3, "GET", name) == b"v"
 
 
-def test_fix_gathers_keys_of_all_databases(cluster):
-    """The same slot's keys lie on two nodes, in different databases; some are on both, with equal values."""
-    trio = cluster(3, 0, cluster_databases=DATABASES, enable_debug_command="yes")
+@pytest.mark.parametrize("debug", ("yes", "no"))
+def test_fix_gathers_keys_of_all_databases(cluster, debug):
+    """The same slot's keys lie on two nodes, in different databases; some are on both, with equal values. Whether they
+    are equal is told by digests, or where DEBUG is not permitted, by what DUMP gives."""
+    trio = cluster(3, 0, cluster_databases=DATABASES, enable_debug_command=debug)
     slot = slot_of("{tag}")
     source = trio.owner(slot)
     target = next(node for node in trio.nodes if node is not source)
