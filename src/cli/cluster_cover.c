@@ -135,9 +135,8 @@ static bool collect(const struct cover *cover, size_t index) {
             return false;
     if (!cluster_slot_claim(owner, slot) || !cluster_slot_assign(nodes, slot, owner, NULL)) return false;
     for (size_t i = 0; i < nodes->count; i++) {
-        uint64_t moved;
         if (&nodes->items[i] == owner || !cover->keys[i * cover->slot_count + index]) continue;
-        if (!cluster_gather_keys(nodes->options, &nodes->items[i], owner, slot, &moved) ||
+        if (!cluster_gather_keys(nodes->options, &nodes->items[i], owner, slot) ||
             !cluster_slot_set(&nodes->items[i], slot, "STABLE", NULL))
             return false;
     }

@@ -121,8 +121,7 @@ static bool install_owner(const struct repair *repair, size_t owner) {
 }
 
 static bool gather(const struct repair *repair, struct cluster_node *source, struct cluster_node *owner) {
-    uint64_t moved;
-    if (!cluster_gather_keys(repair->nodes->options, source, owner, repair->slot, &moved)) return false;
+    if (!cluster_gather_keys(repair->nodes->options, source, owner, repair->slot)) return false;
     cluster_log(TONE_STEP, ">>> Setting %u as STABLE in %s:%u\n", repair->slot, source->host, source->port);
     return cluster_slot_set(source, repair->slot, "STABLE", NULL);
 }
@@ -144,14 +143,13 @@ static bool gather_all(const struct repair *repair, size_t owner) {
 
 static bool move(const struct repair *repair, const struct plan_fix *fix) {
     struct cluster_node *source = repair->primaries[fix->source], *target = repair->primaries[fix->target];
-    uint64_t moved;
     cluster_log(TONE_STEP, ">>> Case %d: Moving slot %u from %s:%u to %s:%u%s\n",
                 fix->what == PLAN_FIX_MOVE ? 1 : 3, repair->slot, source->host, source->port, target->host,
                 target->port,
                 fix->what == PLAN_FIX_MOVE ? "" : " and closing it on all the other importing nodes.");
     if (!cluster_slot_set(target, repair->slot, "IMPORTING", source->id) ||
         !cluster_slot_set(source, repair->slot, "MIGRATING", target->id) ||
-        !cluster_gather_keys(repair->nodes->options, source, target, repair->slot, &moved) ||
+        !cluster_gather_keys(repair->nodes->options, source, target, repair->slot) ||
         !cluster_slot_assign(repair->nodes, repair->slot, target, source))
         return false;
     bool good = true;

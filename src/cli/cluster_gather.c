@@ -6,6 +6,7 @@
 #include "base/bitset.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "cli/cluster_bar.h"
 #include "cli/cluster_log.h"
 #include "cli/cluster_migrate.h"
 #include "resp/request.h"
@@ -206,6 +207,8 @@ struct gathering {
     const struct options *options;
     const struct cluster_node *source, *target;
     unsigned slot, db;
+    struct bar bar; // in a terminal; else a dot a key
+    uint64_t moved;
 };
 
 static const struct reply *migrate(const struct gathering *gathering, const struct texts *keys,
@@ -255,7 +258,16 @@ static bool ask_keys(const struct gathering *gathering, struct texts *keys) {
     return true;
 }
 
-static bool gather_database(const struct gathering *gathering, uint64_t *moved) {
+static void show(struct gathering *gathering, size_t count) {
+    struct bar *bar = &gathering->bar;
+    gathering->moved += count;
+    for (size_t i = 0; i < count && !bar->drawn; i++)
+        cluster_log(TONE_PLAIN, ".");
+    double share = bar->total ? (double)gathering->moved / (double)bar->total : 1;
+    bar_show(bar, share, gathering->moved, "", share >= 1);
+}
+
+static bool gather_database(struct gathering *gathering) {
     // The target is asked as well, for the values of keys that it has already.
     bool good = cluster_node_select(gathering->source, gathering->db) &&
                 (gathering->db >= gathering->target->databases ||
@@ -267,21 +279,22 @@ static bool gather_database(const struct gathering *gathering, uint64_t *moved) 
         if (good && count) good = move_some(gathering, &keys);
         texts_free(&keys);
         if (!count) break;
-        for (size_t i = 0; good && i < count; i++, ++*moved)
-            cluster_log(TONE_PLAIN, ".");
+        if (good) show(gathering, count);
     }
     return good;
 }
 
 bool cluster_gather_keys(const struct options *options, const struct cluster_node *source,
-                         const struct cluster_node *target, unsigned slot, uint64_t *moved) {
-    struct gathering gathering = {options, source, target, slot, 0};
-    bool good = true;
-    *moved = 0;
-    cluster_log(TONE_PLAIN, "Moving slot %u from %s:%u to %s:%u: ", slot, source->host, source->port,
-                target->host, target->port);
+                         const struct cluster_node *target, unsigned slot) {
+    struct gathering gathering = {.options = options, .source = source, .target = target, .slot = slot};
+    long long keys = cluster_node_count_keys(source, slot);
+    bool good = keys >= 0;
+    bar_begin(&gathering.bar, "keys", good ? (uint64_t)keys : 0);
+    cluster_log(TONE_PLAIN, "Moving slot %u from %s:%u to %s:%u: %s", slot, source->host, source->port,
+                target->host, target->port, gathering.bar.drawn ? "\n" : "");
     for (; good && gathering.db < source->databases; gathering.db++)
-        good = gather_database(&gathering, moved);
-    cluster_log(TONE_PLAIN, "\n");
+        good = gather_database(&gathering);
+    bar_end(&gathering.bar);
+    if (!gathering.bar.drawn) cluster_log(TONE_PLAIN, "\n");
     return good;
 }

@@ -28,10 +28,11 @@ bool cluster_slot_yield(struct cluster_node *node, unsigned slot, const struct c
 bool cluster_slot_assign(const struct cluster_nodes *nodes, unsigned slot, struct cluster_node *owner,
                          struct cluster_node *before);
 
-// Moves all keys of the slot, in all databases, printing a line with a dot for each. The source must have the
-// slot open, the target own or import it. A key that the target has is overwritten when --cluster-replace was
-// given or both values are equal; else nothing more is moved and the answer is false. *moved: how many keys.
+// Moves all keys of the slot, in all databases, printing a line with a dot for each, or a bar in a terminal.
+// The source must have the slot open, the target own or import it. A key that the target has is overwritten
+// when --cluster-replace was given or both values are equal; else nothing more is moved and the answer is
+// false.
 bool cluster_gather_keys(const struct options *options, const struct cluster_node *source,
-                         const struct cluster_node *target, unsigned slot, uint64_t *moved);
+                         const struct cluster_node *target, unsigned slot);
 
 #endif

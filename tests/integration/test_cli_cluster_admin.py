@@ -616,6 +616,15 @@ def test_bars_on_a_terminal(cluster, redis_server, tmp_path):
     seen, status = on_terminal("rebalance", address, "--cluster-weight", f"{joined.id_of(joined.nodes[0])}=2")
     assert status == 0 and re.search(rb"\r\[#{30}\] 100%  slot \d+/\d+  \d+ keys  \d+ keys/s", seen), seen[-300:]
     assert re.search(rb"\r\nMoved \d+ slots with \d+ keys in [\d.]+ s", seen)
+    slot = slot_of("{fix}")
+    owner = joined.owner(slot)
+    other = next(node for node in joined.nodes if node is not owner)
+    with owner.client() as client:
+        client.pipeline([("SET", f"{{fix}}{i}", i) for i in range(95)])
+    set_slot(other, slot, "IMPORTING", joined.id_of(owner))
+    set_slot(owner, slot, "MIGRATING", joined.id_of(other))
+    seen, status = on_terminal("fix", address)
+    assert status == 0 and re.search(rb"\r\[#{30}\] 100%  95 keys  \d+ keys/s  0:00 left\x1b\[K\r\n", seen), seen[-500:]
 
 
 def test_events_of_json(cluster, redis_server, tmp_path):
