@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 // A pointer and a size; not terminated, may hold any byte. Valid as long as what it points into.
@@ -26,6 +27,24 @@ static inline struct bytes bytes_from_string(const char *string) {
 
 static inline bool bytes_equal(struct bytes a, struct bytes b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline uint64_t bytes__word(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+enum { BYTES_SHORT_MIN = 8, BYTES_SHORT_MAX = 32 };
+
+// As memcmp(a, b, size) == 0 for a size from BYTES_SHORT_MIN to BYTES_SHORT_MAX, as most keys have it: by words from the
+// front and from the back, which overlap as they like.
+static inline bool bytes_short_equal(const char *a, const char *b, size_t size) {
+    const char *a_end = a + size, *b_end = b + size;
+    uint64_t differences = (bytes__word(a) ^ bytes__word(b)) | (bytes__word(a_end - 8) ^ bytes__word(b_end - 8));
+    if (size > 16)
+        differences |= (bytes__word(a + 8) ^ bytes__word(b + 8)) | (bytes__word(a_end - 16) ^ bytes__word(b_end - 16));
+    return differences == 0;
 }
 
 // As bytes_equal, with ASCII letters compared without regard to case.

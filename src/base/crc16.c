@@ -27,12 +27,28 @@ uint16_t crc16(const void *data, size_t size) {
     return crc;
 }
 
+// Does one of the word's bytes open a tag?
+static inline bool opens_tag(uint64_t word) {
+    const uint64_t ones = UINT64_MAX / 0xff;
+    uint64_t zero_where_open = word ^ ones * '{';
+    return ((zero_where_open - ones) & ~zero_where_open & ones << 7) != 0;
+}
+
+// Keys of everyday length are looked at as two words, which overlap as they like.
+static inline bool may_have_tag(struct bytes key) {
+    if (key.size < 8 || key.size > 16) return key.size != 0;
+    return opens_tag(bytes__word(key.data)) || opens_tag(bytes__word(key.data + key.size - 8));
+}
+
+__attribute__((noinline)) static struct bytes hashed_part(struct bytes key) {
+    const char *open = memchr(key.data, '{', key.size);
+    if (!open) return key;
+    const char *inside = open + 1, *end = key.data + key.size;
+    const char *close = memchr(inside, '}', (size_t)(end - inside));
+    return close && close > inside ? bytes_of(inside, (size_t)(close - inside)) : key;
+}
+
 unsigned hash_slot(struct bytes key) {
-    const char *open = key.size ? memchr(key.data, '{', key.size) : NULL;
-    if (open) {
-        const char *inside = open + 1;
-        const char *close = memchr(inside, '}', (size_t)(key.data + key.size - inside));
-        if (close && close > inside) return crc16(inside, (size_t)(close - inside)) & (HASH_SLOTS - 1);
-    }
+    if (may_have_tag(key)) key = hashed_part(key);
     return crc16(key.data, key.size) & (HASH_SLOTS - 1);
 }

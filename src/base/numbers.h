@@ -24,6 +24,17 @@ bool number_parse_unsigned(struct bytes text, uint64_t *value);
 size_t number_format(char *text, int64_t value);
 size_t number_format_unsigned(char *text, uint64_t value);
 
+// Writes `value` in decimal at `at`, which has room for NUMBER_TEXT_MAX bytes, not terminated; returns its end. Meant for
+// the sizes and counts of the protocol: the small ones cost little.
+static inline char *number_put(char *at, uint64_t value) {
+    if (value >= 100) return at + number_format_unsigned(at, value);
+    unsigned tens = (unsigned)value / 10;
+    *at = (char)('0' + tens);
+    at += tens != 0;
+    *at = (char)('0' + ((unsigned)value - tens * 10));
+    return at + 1;
+}
+
 // The whole of `text` is a number in C's notation, "inf" included, NaN and spaces refused.
 bool double_parse(struct bytes text, double *value);
 bool long_double_parse(struct bytes text, long double *value);

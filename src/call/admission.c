@@ -78,7 +78,7 @@ void admission_work_out(struct admitted *admission, const struct session *sessio
     admission->bad_keys = false;
     admission->exclusive = command->admission == ADMIT_EXCLUSIVE;
     const struct key_spec *spec = &command->keys[0];
-    if (prepared->key && spec->last == 0 && command->keys[1].begin == KEY_BEGIN_NONE) {
+    if (prepared->key.data && spec->last == 0 && command->keys[1].begin == KEY_BEGIN_NONE) {
         admission->room[0] = (uint16_t)prepared->slot;
         admission->count = 1;
     } else if (names_keys(command)) {

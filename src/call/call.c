@@ -14,14 +14,14 @@ struct place {
 
 // Slot and hash of a key; those of the command's first key were computed when it was prefetched.
 static inline struct place place_of(const struct call *call, struct bytes key) {
-    if (__builtin_expect(key.data == call->hashed_key.data && key.size == call->hashed_key.size && key.data, 1))
-        return (struct place){call->slot, call->hash};
+    const struct prepared *known = call->prepared;
+    if (__builtin_expect(key.data == known->key.data && key.size == known->key.size && key.data, 1))
+        return (struct place){known->slot, known->hash};
     return (struct place){hash_slot(key), hash_bytes(key.data, key.size)};
 }
 
 // An entry past its time: a primary removes it; a replica hides it, save from its primary, which decides.
 static bool is_gone(struct call *call, unsigned db, unsigned slot, struct entry *entry) {
-    if (__builtin_expect(!entry->has_expiry, 1)) return false;
     if (entry_expiry(entry) > call->now_ms) return false;
     if (call->session->kind == SESSION_PRIMARY || call->session->kind == SESSION_LOADER) return false;
     if (!role.replica) dispatch_expire(call->dispatcher, db, slot, entry_key(entry));
@@ -30,7 +30,8 @@ static bool is_gone(struct call *call, unsigned db, unsigned slot, struct entry 
 
 static inline struct entry *find_live(struct call *call, unsigned db, struct bytes key, struct place place) {
     struct entry *entry = keyspace_find(call->keyspace, db, place.slot, place.hash, key);
-    return entry && !is_gone(call, db, place.slot, entry) ? entry : NULL;
+    if (!entry || __builtin_expect(!entry->has_expiry, 1)) return entry;
+    return is_gone(call, db, place.slot, entry) ? NULL : entry;
 }
 
 struct entry *call_read(struct call *call, struct bytes key) {
@@ -191,6 +192,10 @@ void call_reply_part(struct call *call, const struct entry *entry, struct bytes 
 }
 
 void call_reply_string(struct call *call, const struct entry *entry) {
+    if (__builtin_expect(entry->encoding == ENCODING_EMBEDDED, 1)) {
+        reply_bulk(call->reply, bytes_of(entry__value_data(entry), entry->value_size));
+        return;
+    }
     char scratch[NUMBER_TEXT_MAX];
     call_reply_part(call, entry, entry_string(entry, scratch));
 }

@@ -15,6 +15,7 @@
 #include "resp/writer.h"
 
 struct dispatcher;
+struct prepared;
 
 struct call {
     const struct command *command;
@@ -34,10 +35,7 @@ struct call {
     // Dispatch's own:
     unsigned changes;      // keys changed so far
     bool effect_replaced;  // what is journaled is not the command itself
-    struct bytes raw;      // the command's bytes as they came, when they can be journaled as they are
-    struct bytes hashed_key; // the key whose hash and slot are known already
-    uint64_t hash;
-    unsigned slot;
+    const struct prepared *prepared; // its bytes as they came, and the key whose hash and slot are known already
 };
 
 // --- Keys. A key must be one of those that the command's key specification names (its slot is locked), or the command

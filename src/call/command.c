@@ -75,6 +75,11 @@ static enum command_plain plainness(const struct command *command) {
     return command->flags & CMD_READONLY ? COMMAND_PLAIN_READ : COMMAND_NOT_PLAIN;
 }
 
+static uint16_t first_key(const struct command *command) {
+    const struct key_spec *spec = &command->keys[0];
+    return spec->begin == KEY_BEGIN_INDEX && spec->find == KEY_FIND_RANGE ? spec->index : 0;
+}
+
 static struct command *add(const struct command *from, const struct command *parent,
                            const struct command_docs *const *docs) {
     struct command *command = &commands[count];
@@ -84,6 +89,7 @@ static struct command *add(const struct command *from, const struct command *par
     command->full_name = parent ? join_names(parent->name, from->name) : from->name;
     command->docs = find_docs(docs, command->full_name);
     command->plain = (uint8_t)plainness(command);
+    command->first_key = first_key(command);
     index_command(command->number);
     return command;
 }
@@ -113,8 +119,7 @@ const struct command *command_lookup(const struct bytes *argv, int argc, const s
     return NULL;
 }
 
-const struct command *command_recall(const void **note, const struct bytes *argv, int argc) {
-    if (__builtin_expect(note && *note, 1)) return *note;
+const struct command *command__look_up_and_note(const void **note, const struct bytes *argv, int argc) {
     const struct command *command = command_lookup(argv, argc, NULL);
     // What depends on the second word is not a matter of the name alone.
     if (note && command && !command->parent && !command->subcommands) *note = command;

@@ -146,6 +146,11 @@ struct command {
     command_run *run; // NULL for a pure container of subcommands
     int arity;        // exact, or -n: at least n; the name and the subcommand's name count
     uint32_t flags;
+    // Set by command_table_install, and looked at for every call:
+    unsigned number;    // 0..command_count()-1, subcommands included
+    uint16_t first_key; // where its first key stands, whatever the other arguments are; 0: nowhere, or it depends
+    uint8_t plain;      // enum command_plain
+
     uint32_t categories; // without those that flags imply: see command_categories
     enum admission admission;
     struct key_spec keys[KEY_SPECS_MAX];
@@ -155,9 +160,7 @@ struct command {
     // Set by command_table_install:
     const struct command *parent;
     const struct command_docs *docs;
-    unsigned number; // 0..command_count()-1, subcommands included
     const char *full_name; // "client|kill"
-    uint8_t plain;         // enum command_plain
 };
 
 // Joins tables (each ends with a NULL name) and documentation (likewise) into the one that command_lookup searches.
@@ -171,11 +174,17 @@ const struct command *command_lookup_name(struct bytes name); // "set", "client|
 
 // As command_lookup without a container. What `note` (of struct resp_command, may be NULL) holds is taken for true; what
 // a name alone tells is noted there.
-const struct command *command_recall(const void **note, const struct bytes *argv, int argc);
+static inline const struct command *command_recall(const void **note, const struct bytes *argv, int argc);
 
 // All of them, in the order of installation; top-level ones only have parent NULL.
 unsigned command_count(void);
 const struct command *command_at(unsigned number);
+
+const struct command *command__look_up_and_note(const void **note, const struct bytes *argv, int argc);
+
+static inline const struct command *command_recall(const void **note, const struct bytes *argv, int argc) {
+    return __builtin_expect(note && *note, 1) ? *note : command__look_up_and_note(note, argv, argc);
+}
 
 static inline bool command_arity_fits(const struct command *command, int argc) {
     return command->arity > 0 ? argc == command->arity : argc >= -command->arity;

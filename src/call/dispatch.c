@@ -73,27 +73,27 @@ void dispatch_end_exclusive(struct dispatcher *dispatcher) {
 
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared) {
     const struct resp_command *parsed = &prepared->parsed;
-    prepared->key = 0;
+    prepared->key = (struct bytes){NULL, 0};
     prepared->command = command_recall(parsed->note, parsed->argv, parsed->argc);
     const struct command *command = prepared->command;
-    if (!command) return;
-    const struct key_spec *spec = &command->keys[0];
-    if (spec->begin != KEY_BEGIN_INDEX || spec->find != KEY_FIND_RANGE || spec->index >= parsed->argc) return;
-    prepared->key = spec->index;
-    struct bytes key = parsed->argv[prepared->key];
+    if (!command || command->first_key == 0 || command->first_key >= parsed->argc) return;
+    struct bytes key = parsed->argv[command->first_key];
+    prepared->key = key;
     prepared->slot = hash_slot(key);
     prepared->hash = hash_bytes(key.data, key.size);
     keyspace_prefetch_slot(dispatcher->keyspace, session->db, prepared->slot);
 }
 
-void dispatch_prefetch_bucket(struct dispatcher *dispatcher, const struct session *session,
-                              const struct prepared *prepared) {
-    if (prepared->key) keyspace_prefetch_bucket(dispatcher->keyspace, session->db, prepared->slot, prepared->hash);
+void dispatch_prefetch_buckets(struct dispatcher *dispatcher, const struct session *session,
+                               const struct prepared *prepared, unsigned count) {
+    for (const struct prepared *at = prepared; at < prepared + count; at++)
+        if (at->key.data) keyspace_prefetch_bucket(dispatcher->keyspace, session->db, at->slot, at->hash);
 }
 
-void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session *session,
-                             const struct prepared *prepared) {
-    if (prepared->key) keyspace_prefetch_entry(dispatcher->keyspace, session->db, prepared->slot, prepared->hash);
+void dispatch_prefetch_entries(struct dispatcher *dispatcher, const struct session *session,
+                               const struct prepared *prepared, unsigned count) {
+    for (const struct prepared *at = prepared; at < prepared + count; at++)
+        if (at->key.data) keyspace_prefetch_entry(dispatcher->keyspace, session->db, at->slot, at->hash);
 }
 
 // --- Checks.
@@ -207,9 +207,13 @@ static void count_error(struct dispatcher *dispatcher, const struct buffer *outp
     sinks.error(code, size);
 }
 
-static void count_time(struct command_counter *counter, uint64_t ns) {
-    if (__builtin_expect(!counter->times, 0)) counter->times = mem_calloc(DISPATCH_TIME_BUCKETS, sizeof *counter->times);
-    counter->times[dispatch_time_bucket(ns)]++;
+__attribute__((noinline)) static void make_times(struct command_counter *counter) {
+    counter->times = mem_calloc(DISPATCH_TIME_BUCKETS, sizeof *counter->times);
+}
+
+static inline void count_time(struct command_counter *counter, uint64_t ticks) {
+    if (__builtin_expect(!counter->times, 0)) make_times(counter);
+    counter->times[dispatch_time_bucket(ticks)]++;
 }
 
 static void after_reply_mode(struct session *session, size_t output_before) {
@@ -237,7 +241,7 @@ static inline void count_call(struct dispatcher *dispatcher, const struct call *
     counter_add(&mine->commands, 1);
     counter->calls++;
     counter->ticks += ticks;
-    if (dispatch_track_times) count_time(counter, (uint64_t)ticks_to_ns(ticks));
+    if (dispatch_track_times) count_time(counter, ticks);
     if (__builtin_expect(ticks >= dispatcher->slow_ticks, 0))
         sinks.slow(call->session, call->command, call->argv, call->argc, ticks_to_ns(ticks) / 1000);
 }
@@ -288,9 +292,16 @@ static void start_call(struct call *call, struct dispatcher *dispatcher, struct 
     call->exclusive = dispatcher->exclusive;
     call->dispatcher = dispatcher;
     call->in_exec = false;
+}
+
+// Gives the call a command, its first or its next one.
+static inline void take_prepared(struct call *call, const struct prepared *prepared) {
+    call->command = prepared->command;
+    call->argv = prepared->parsed.argv;
+    call->argc = prepared->parsed.argc;
+    call->prepared = prepared;
     call->changes = 0;
     call->effect_replaced = false;
-    call->hashed_key = (struct bytes){NULL, 0};
 }
 
 void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, const struct command *command,
@@ -298,16 +309,13 @@ void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, co
     struct reply reply;
     struct call call;
     start_call(&call, dispatcher, session, &reply);
-    call.command = command;
-    call.argv = argv;
-    call.argc = argc;
-    call.raw = raw;
+    struct prepared prepared = {.parsed = {.argv = (struct bytes *)argv, .argc = argc, .raw = raw}, .command = command};
+    take_prepared(&call, &prepared);
     call.in_exec = dispatcher->held;
     if (dispatcher->held) { // EXEC's queue: locks are held, effects are gathered by the outer call
         run(dispatcher, &call);
         return;
     }
-    struct prepared prepared = {.parsed = {.argv = (struct bytes *)argv, .argc = argc}, .command = command};
     struct admitted admission;
     admission_work_out(&admission, session, &prepared);
     admission_let_in(dispatcher, &admission);
@@ -462,18 +470,6 @@ static void forget_passing(struct session *session, const struct command *comman
     if (!command || !command_is(command, "asking")) session->asking = false;
 }
 
-// Fills a call with what was prepared.
-static inline void take_prepared(struct call *call, const struct prepared *prepared) {
-    call->command = prepared->command;
-    call->argv = prepared->parsed.argv;
-    call->argc = prepared->parsed.argc;
-    call->raw = prepared->parsed.is_inline ? (struct bytes){NULL, 0} : prepared->parsed.raw;
-    if (!prepared->key) return;
-    call->hashed_key = prepared->parsed.argv[prepared->key];
-    call->hash = prepared->hash;
-    call->slot = prepared->slot;
-}
-
 // Runs or queues a command that nothing stands against.
 static void carry_out(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
                       struct reply *reply) {
@@ -545,8 +541,9 @@ static enum dispatch_result admit(struct dispatcher *dispatcher, struct session 
 }
 
 // A command in any state of session and server.
-static enum dispatch_result dispatch_any(struct dispatcher *dispatcher, struct session *session,
-                                         const struct prepared *prepared) {
+__attribute__((noinline)) static enum dispatch_result dispatch_any(struct dispatcher *dispatcher,
+                                                                   struct session *session,
+                                                                   const struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
     const struct command *command = prepared->command;
@@ -594,62 +591,85 @@ static inline bool is_served_here(const struct routes *routes, unsigned slot) {
 }
 
 // `plain`: those commands that may go this way.
-static inline bool is_plain(struct dispatcher *dispatcher, const struct session *session,
-                            const struct prepared *prepared, unsigned plain) {
+static inline bool is_plain(struct dispatcher *dispatcher, const struct prepared *prepared, unsigned plain) {
     const struct command *command = prepared->command;
-    return command && command->plain & plain && is_in_no_special_state(session) &&
-           command_arity_fits(command, prepared->parsed.argc) &&
+    return command && command->plain & plain && command_arity_fits(command, prepared->parsed.argc) &&
            is_served_here(keyspace_routes(dispatcher->keyspace), prepared->slot) &&
            (!settings.maxmemory || sinks.make_room(dispatcher));
 }
 
-// False: a writer found its slot busy; nothing was done. `counted` is known when this is compiled: where nothing is
-// counted, that costs nothing.
-static inline __attribute__((always_inline)) bool dispatch_plain(struct dispatcher *dispatcher,
-                                                                 struct session *session,
-                                                                 const struct prepared *prepared, bool counted) {
+// A writer may find that its slot is busy.
+static inline bool must_wait_for_slot(struct dispatcher *dispatcher, const struct prepared *prepared) {
+    return prepared->command->plain == COMMAND_PLAIN_WRITE &&
+           __builtin_expect(keyspace_slot_busy(dispatcher->keyspace, prepared->slot), 0);
+}
+
+// False: nothing was done, it has to wait.
+static inline __attribute__((always_inline)) bool run_plain(struct dispatcher *dispatcher, struct call *call,
+                                                            const struct prepared *prepared, bool counted) {
     slot_lock(dispatcher->keyspace, prepared->slot);
-    if (prepared->command->plain == COMMAND_PLAIN_WRITE &&
-        __builtin_expect(keyspace_slot_busy(dispatcher->keyspace, prepared->slot), 0)) {
+    if (must_wait_for_slot(dispatcher, prepared)) {
         slot_unlock(dispatcher->keyspace, prepared->slot);
         return false;
     }
-    session->last_command = prepared->command;
-    session->active_ms = dispatcher->mono_ms;
-    struct reply reply;
-    struct call call;
-    struct cost_mark mark = mark_cost(dispatcher, session);
+    struct cost_mark mark = mark_cost(dispatcher, call->session);
     dispatcher->held = true;
-    start_call(&call, dispatcher, session, &reply);
-    take_prepared(&call, prepared);
-    run_quietly(dispatcher, &call);
-    count_call(dispatcher, &call);
-    if (counted) count_cost(dispatcher, session, prepared, prepared->slot, mark);
-    effects_journal(dispatcher, session);
+    take_prepared(call, prepared);
+    run_quietly(dispatcher, call);
+    count_call(dispatcher, call);
+    if (counted) count_cost(dispatcher, call->session, prepared, prepared->slot, mark);
+    effects_journal(dispatcher, call->session);
     dispatcher->held = false;
     slot_unlock(dispatcher->keyspace, prepared->slot);
     return true;
 }
 
+// Runs those of the session's commands that can go the short way, up to the first that can't; their number. A plain
+// command leaves the session's state alone, so that it is looked at once. `counted` is known when this is compiled: where
+// nothing is counted, that costs nothing.
+static inline __attribute__((always_inline)) unsigned run_all_plain(struct dispatcher *dispatcher,
+                                                                    struct session *session,
+                                                                    const struct prepared *prepared, unsigned count,
+                                                                    unsigned plain, bool counted) {
+    if (!is_in_no_special_state(session)) return 0;
+    struct reply reply;
+    struct call call;
+    start_call(&call, dispatcher, session, &reply);
+    unsigned done = 0;
+    while (done < count && is_plain(dispatcher, &prepared[done], plain) &&
+           run_plain(dispatcher, &call, &prepared[done], counted))
+        done++;
+    if (done == 0) return 0;
+    session->last_command = prepared[done - 1].command;
+    session->active_ms = dispatcher->mono_ms;
+    return done;
+}
+
 // The short way with the costs counted; kept apart, so that the other is as short as it can be.
-__attribute__((noinline)) static bool dispatch_plain_counted(struct dispatcher *dispatcher, struct session *session,
-                                                             const struct prepared *prepared) {
-    return is_plain(dispatcher, session, prepared, dispatcher->plain_counted) &&
-           dispatch_plain(dispatcher, session, prepared, true);
+__attribute__((noinline)) static unsigned run_all_plain_counted(struct dispatcher *dispatcher, struct session *session,
+                                                                const struct prepared *prepared, unsigned count) {
+    return run_all_plain(dispatcher, session, prepared, count, dispatcher->plain_counted, true);
+}
+
+enum dispatch_result dispatch_some(struct dispatcher *dispatcher, struct session *session,
+                                   const struct prepared *prepared, unsigned count, unsigned *taken) {
+    unsigned plain = run_all_plain(dispatcher, session, prepared, count, dispatcher->plain, false);
+    if (dispatcher->plain_counted) plain = run_all_plain_counted(dispatcher, session, prepared, count);
+    *taken = plain;
+    if (plain == count) return DISPATCH_DONE;
+    // What plain commands changed before is told before this one's reply; what this one changes, after it.
+    if (invalidation_noted) invalidation_settle(dispatcher, NULL);
+    enum dispatch_result result = dispatch_any(dispatcher, session, &prepared[plain]);
+    if (invalidation_noted) invalidation_settle(dispatcher, session);
+    dispatch_look_around(dispatcher);
+    *taken += result == DISPATCH_DONE;
+    return result;
 }
 
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session,
                               const struct prepared *prepared) {
-    if (is_plain(dispatcher, session, prepared, dispatcher->plain) &&
-        dispatch_plain(dispatcher, session, prepared, false))
-        return DISPATCH_DONE;
-    if (dispatcher->plain_counted && dispatch_plain_counted(dispatcher, session, prepared)) return DISPATCH_DONE;
-    // What plain commands changed before is told before this one's reply; what this one changes, after it.
-    if (invalidation_noted) invalidation_settle(dispatcher, NULL);
-    enum dispatch_result result = dispatch_any(dispatcher, session, prepared);
-    if (invalidation_noted) invalidation_settle(dispatcher, session);
-    dispatch_look_around(dispatcher);
-    return result;
+    unsigned taken;
+    return dispatch_some(dispatcher, session, prepared, 1, &taken);
 }
 
 // --- Keys that go by themselves.

@@ -60,9 +60,9 @@ enum dispatch_result {
 struct prepared {
     struct resp_command parsed;
     const struct command *command; // NULL: unknown
-    uint64_t hash;                 // of its first key
+    struct bytes key;              // its first key, if that stands at a fixed place; data NULL: none
+    uint64_t hash;                 // of the key
     uint32_t slot;
-    int key;                       // position of its first key, 0: none
 };
 
 // Looks at role, settings and pauses, which only others change: called before the first of several
@@ -71,14 +71,22 @@ void dispatch_look_around(struct dispatcher *dispatcher);
 
 // Looks the command up, finds its first key and asks the cache for its table. Takes no lock.
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared);
-// The second and the third wave of a batch's prefetch: the key's bucket, then its entry.
-void dispatch_prefetch_bucket(struct dispatcher *dispatcher, const struct session *session, const struct prepared *prepared);
-void dispatch_prefetch_entry(struct dispatcher *dispatcher, const struct session *session, const struct prepared *prepared);
+// The second and the third wave of a batch's prefetch, for `count` commands of a session: the keys' buckets, then their
+// entries.
+void dispatch_prefetch_buckets(struct dispatcher *dispatcher, const struct session *session,
+                               const struct prepared *prepared, unsigned count);
+void dispatch_prefetch_entries(struct dispatcher *dispatcher, const struct session *session,
+                               const struct prepared *prepared, unsigned count);
 
 // Executes; the reply is appended to session->output. Thread: the session's worker, inside the gate, after
 // dispatch_look_around.
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session,
                               const struct prepared *prepared);
+
+// Executes the first, and maybe more, of `count` (not 0) commands that the session sent one after the other: those that
+// can go the short way, and then at most one that can't. *taken: how many are done. DISPATCH_PARKED: the next one waits.
+enum dispatch_result dispatch_some(struct dispatcher *dispatcher, struct session *session,
+                                   const struct prepared *prepared, unsigned count, unsigned *taken);
 
 // Executes a command for a session without checks of user, route, memory and pause: the primary's stream, EXEC's queue.
 void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, const struct command *command,
@@ -106,15 +114,15 @@ extern unsigned dispatch_monitors;
 // Are the times of calls counted (latency-tracking)? Changed in exclusive mode.
 extern bool dispatch_track_times;
 
-// Times in buckets: eight for each doubling of the nanoseconds, the last one for all that is longer.
-enum { DISPATCH_TIME_BUCKETS = 288 };
-static inline unsigned dispatch_time_bucket(uint64_t ns) {
-    if (ns < 8) return (unsigned)ns;
-    unsigned top = 63 - (unsigned)__builtin_clzll(ns);
-    unsigned bucket = (top - 2) * 8 + (unsigned)(ns >> (top - 3) & 7);
+// Times, in ticks, in buckets: eight for each doubling, the last one for all that is longer.
+enum { DISPATCH_TIME_BUCKETS = 304 };
+static inline unsigned dispatch_time_bucket(uint64_t ticks) {
+    if (ticks < 8) return (unsigned)ticks;
+    unsigned top = 63 - (unsigned)__builtin_clzll(ticks);
+    unsigned bucket = (top - 3) * 8 + (unsigned)(ticks >> (top - 3)); // which has its fourth bit set
     return bucket < DISPATCH_TIME_BUCKETS ? bucket : DISPATCH_TIME_BUCKETS - 1;
 }
-// The longest time that belongs to a bucket, nanoseconds.
+// The longest time that belongs to a bucket.
 static inline uint64_t dispatch_time_of_bucket(unsigned bucket) {
     if (bucket < 8) return bucket;
     unsigned top = bucket / 8 + 2;

@@ -43,7 +43,6 @@ static void begin_effect(struct dispatcher *dispatcher, int db) {
 }
 
 static void gather(struct dispatcher *dispatcher, unsigned db, int argc, const struct bytes *argv, struct bytes raw) {
-    if (!wanted(dispatcher)) return;
     begin_effect(dispatcher, (int)db);
     if (raw.size) {
         buffer_append_bytes(&dispatcher->effects, raw);
@@ -55,15 +54,17 @@ static void gather(struct dispatcher *dispatcher, unsigned db, int argc, const s
 }
 
 void effects_add(struct dispatcher *dispatcher, unsigned db, int argc, const struct bytes *argv) {
-    gather(dispatcher, db, argc, argv, (struct bytes){NULL, 0});
+    if (wanted(dispatcher)) gather(dispatcher, db, argc, argv, (struct bytes){NULL, 0});
 }
 
 void effects_finish(struct call *call) {
-    if (!call->effect_replaced) gather(call->dispatcher, call->db, call->argc, call->argv, call->raw);
+    if (call->effect_replaced || !wanted(call->dispatcher)) return;
+    const struct resp_command *parsed = &call->prepared->parsed;
+    struct bytes raw = parsed->is_inline ? (struct bytes){NULL, 0} : parsed->raw;
+    gather(call->dispatcher, call->db, call->argc, call->argv, raw);
 }
 
-void effects_journal(struct dispatcher *dispatcher, struct session *session) {
-    if (__builtin_expect(dispatcher->effect_count == 0, 1)) return;
+void effects__journal(struct dispatcher *dispatcher, struct session *session) {
     struct buffer *effects = &dispatcher->effects;
     bool wrap = dispatcher->effect_count > 1;
     if (wrap) {

@@ -14,6 +14,12 @@ void effects_finish(struct call *call);
 
 // Appends what was gathered (wrapped in MULTI and EXEC when it is more than one command) and forgets it; the session
 // (may be NULL) remembers the offset after it.
-void effects_journal(struct dispatcher *dispatcher, struct session *session);
+static inline void effects_journal(struct dispatcher *dispatcher, struct session *session);
+
+void effects__journal(struct dispatcher *dispatcher, struct session *session);
+
+static inline void effects_journal(struct dispatcher *dispatcher, struct session *session) {
+    if (__builtin_expect(dispatcher->effect_count != 0, 0)) effects__journal(dispatcher, session);
+}
 
 #endif

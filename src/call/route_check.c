@@ -106,7 +106,7 @@ bool route_check(struct dispatcher *dispatcher, struct session *session, const s
     const struct routes *routes = keyspace_routes(dispatcher->keyspace);
     if (session->kind != SESSION_NORMAL) return true; // a primary's stream is applied wherever the slots are
     // The first key's slot is looked up before the others are compared with it.
-    if (count > 1 && prepared->key && routes->owner[prepared->slot] == ROUTE_NONE) {
+    if (count > 1 && prepared->key.data && routes->owner[prepared->slot] == ROUTE_NONE) {
         reply_error(reply, "CLUSTERDOWN Hash slot not served");
         return false;
     }

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "keyspace/access.h"
+#include "keyspace/bucket.h"
 #include "keyspace/keyspace_private.h"
 #include "keyspace/slot_lock.h"
 
@@ -278,10 +279,10 @@ bool keyspace_remove(struct keyspace *keyspace, unsigned db, unsigned slot, uint
 }
 
 void keyspace_prefetch_slot(const struct keyspace *keyspace, unsigned db, unsigned slot) {
-    __builtin_prefetch(&keyspace->slots[slot]);
+    prefetch(&keyspace->slots[slot]);
     if (__builtin_expect(db != keyspace->swapped_zero, 0)) {
         const struct table *table = keyspace__table(keyspace, db, slot);
-        if (table) __builtin_prefetch(table);
+        if (table) prefetch(table);
     }
 }
 
@@ -293,7 +294,7 @@ void keyspace_prefetch_bucket(const struct keyspace *keyspace, unsigned db, unsi
 // While other threads may change the slot, its buckets are looked at under its lock, or not at all when that is taken.
 void keyspace_prefetch_entry(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
     struct lock *lock = (struct lock *)&keyspace->slots[slot].lock;
-    bool locking = atomic_load_explicit(&keyspace->threads, memory_order_relaxed) != 0;
+    bool locking = slot_locks_needed((struct keyspace *)keyspace);
     if (locking && !lock_try(lock)) return;
     const struct table *table = keyspace__table(keyspace, db, slot);
     if (table) table_prefetch_entry(table, hash);

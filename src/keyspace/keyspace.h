@@ -187,6 +187,7 @@ const struct routes *keyspace_publish_routes(struct keyspace *keyspace, const st
 // The public front of struct keyspace.
 struct keyspace_front {
     _Atomic(const struct routes *) routes;
+    _Atomic int threads; // that may touch keys beside the first worker; 0: locks are not taken (slot_lock.h)
 };
 
 static inline const struct routes *keyspace_routes(struct keyspace *keyspace) {

@@ -28,7 +28,6 @@ struct database {
 
 struct keyspace {
     struct keyspace_front front;
-    _Atomic int threads; // that may touch keys beside the first worker; 0: locks are not taken
     atomic_bool broadcasting;  // every change is told to `ear`, whether its key was read or not
     struct keyspace_access access;
     unsigned database_count;

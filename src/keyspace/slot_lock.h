@@ -9,8 +9,21 @@
 
 #include "keyspace/keyspace.h"
 
-void slot_lock(struct keyspace *keyspace, unsigned slot);
-void slot_unlock(struct keyspace *keyspace, unsigned slot);
+// Is anybody there who could be in the way?
+static inline bool slot_locks_needed(struct keyspace *keyspace) {
+    return atomic_load_explicit(&((struct keyspace_front *)keyspace)->threads, memory_order_relaxed) != 0;
+}
+
+void slot_lock__take(struct keyspace *keyspace, unsigned slot);
+void slot_lock__release(struct keyspace *keyspace, unsigned slot);
+
+static inline void slot_lock(struct keyspace *keyspace, unsigned slot) {
+    if (slot_locks_needed(keyspace)) slot_lock__take(keyspace, slot);
+}
+
+static inline void slot_unlock(struct keyspace *keyspace, unsigned slot) {
+    if (slot_locks_needed(keyspace)) slot_lock__release(keyspace, slot);
+}
 
 // `slots`: ascending, without repetition.
 void slot_lock_many(struct keyspace *keyspace, const uint16_t *slots, unsigned count);

@@ -2,9 +2,9 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "keyspace/bucket.h"
 
 enum {
-    BUCKET_ENTRIES = 7,
     FILL_LIMIT = 6,        // entries a bucket, on average, before the table doubles
     AT_ONCE_BITS = 8,      // tables up to this size are moved in one go
     MOVES_A_CHANGE = 2,    // buckets moved with each change of a larger one
@@ -13,22 +13,8 @@ enum {
     GATHERED_MAX = 128,    // entries that table_walk takes from one bucket
 };
 
-#define POINTER_MASK 0xffffffffffffu
-#define EXPIRY_BIT (1ull << 48)
-#define TAG_SHIFT 49
-
-// One cache line. links[0..6]: entries; link: the overflow bucket in its low 48 bits.
-struct bucket {
-    uint64_t places[BUCKET_ENTRIES];
-    uint64_t link;
-};
-
 static inline uint64_t tag_of(uint64_t hash) {
     return hash >> TAG_SHIFT << TAG_SHIFT; // the top 15 bits; bucket numbers come from the low ones
-}
-
-static inline struct bucket *next_bucket(const struct bucket *bucket) {
-    return (struct bucket *)(uintptr_t)(bucket->link & POINTER_MASK);
 }
 
 static inline void link_bucket(struct bucket *bucket, struct bucket *next) {
@@ -50,37 +36,19 @@ static struct bucket *new_buckets(size_t count) {
     return buckets;
 }
 
-static inline struct bucket *home(struct bucket *buckets, uint8_t bits, uint64_t hash) {
-    return &buckets[hash & ((1ull << bits) - 1)];
+static inline bool has_key(const struct entry *entry, struct bytes key) {
+    return entry && entry->key_size == key.size && memcmp(entry__key_data(entry), key.data, key.size) == 0;
 }
 
-static inline uint64_t *find_in(struct bucket *bucket, uint64_t hash, struct bytes key) {
-    uint64_t tag = tag_of(hash);
+uint64_t *table__find_in(struct bucket *bucket, uint64_t hash, struct bytes key) {
     do {
-        for (int i = 0; i < BUCKET_ENTRIES; i++) {
-            uint64_t word = bucket->places[i];
-            if (word >> TAG_SHIFT << TAG_SHIFT != tag || (word & POINTER_MASK) == 0) continue;
-            struct entry *entry = table_place_entry(&word);
-            if (entry->key_size == key.size && memcmp(entry__key_data(entry), key.data, key.size) == 0)
-                return &bucket->places[i];
+        for (unsigned like = places_like(bucket, hash); like; like &= like - 1) {
+            uint64_t *place = &bucket->places[first_of(like)];
+            if (has_key(table_place_entry(place), key)) return place;
         }
         bucket = next_bucket(bucket);
-    } while (__builtin_expect(bucket != NULL, 0));
+    } while (bucket);
     return NULL;
-}
-
-// The home bucket of a hash in the array that holds it now: the old one until that bucket was moved.
-static inline struct bucket *current_home(const struct table *table, uint64_t hash) {
-    if (__builtin_expect(table->old != NULL, 0)) {
-        uint64_t index = hash & ((1ull << table->old_bits) - 1);
-        if (index >= table->moved) return &table->old[index];
-    }
-    return home(table->buckets, table->bits, hash);
-}
-
-uint64_t *table_find(struct table *table, uint64_t hash, struct bytes key) {
-    if (!table->buckets) return NULL;
-    return find_in(current_home(table, hash), hash, key);
 }
 
 void table_place_set(struct table *table, uint64_t *place, struct entry *entry) {
@@ -201,28 +169,6 @@ void table_remove(struct table *table, uint64_t hash, uint64_t *place) {
     struct bucket *bucket = current_home(table, hash);
     if (next_bucket(bucket)) drop_empty_overflow(table, bucket);
     give_back_room(table);
-}
-
-// Without the lock: an address that another thread has just made stale is asked for in vain, and never looked at.
-__attribute__((no_sanitize_thread)) void table_prefetch_bucket(const struct table *table, uint64_t hash) {
-    struct bucket *buckets = __atomic_load_n(&table->buckets, __ATOMIC_RELAXED);
-    struct bucket *old = __atomic_load_n(&table->old, __ATOMIC_RELAXED);
-    if (__builtin_expect(old != NULL, 0)) {
-        uint64_t index = hash & ((1ull << __atomic_load_n(&table->old_bits, __ATOMIC_RELAXED)) - 1);
-        if (index >= __atomic_load_n(&table->moved, __ATOMIC_RELAXED)) __builtin_prefetch(&old[index]);
-    }
-    if (buckets) __builtin_prefetch(home(buckets, __atomic_load_n(&table->bits, __ATOMIC_RELAXED), hash));
-}
-
-void table_prefetch_entry(const struct table *table, uint64_t hash) {
-    if (!table->buckets) return;
-    const struct bucket *bucket = current_home(table, hash);
-    uint64_t tag = tag_of(hash);
-    for (int i = 0; i < BUCKET_ENTRIES; i++) {
-        uint64_t word = bucket->places[i];
-        if (word >> TAG_SHIFT << TAG_SHIFT == tag && (word & POINTER_MASK))
-            __builtin_prefetch(table_place_entry(&word));
-    }
 }
 
 static void visit_bucket(struct bucket *bucket, void (*visit)(void *context, struct entry *entry), void *context) {

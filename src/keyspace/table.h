@@ -28,9 +28,6 @@ struct table {
     uint32_t overflowing;   // overflow buckets now linked
 };
 
-// The place of the entry with this key, or NULL. The pointer inside may be replaced with table_place_set.
-uint64_t *table_find(struct table *table, uint64_t hash, struct bytes key);
-
 static inline struct entry *table_place_entry(const uint64_t *place) {
     return (struct entry *)(uintptr_t)(*place & 0xffffffffffffu);
 }
@@ -43,10 +40,6 @@ void table_insert(struct table *table, uint64_t hash, struct entry *entry);
 
 // Takes the entry at `place` out, without freeing it.
 void table_remove(struct table *table, uint64_t hash, uint64_t *place);
-
-// Cache hints for an approaching table_find: first the bucket (no lock needed), then, once that has arrived, the entry.
-void table_prefetch_bucket(const struct table *table, uint64_t hash);
-void table_prefetch_entry(const struct table *table, uint64_t hash);
 
 // One step of a scan that meets, over a whole round from cursor 0 to cursor 0, each entry that is there throughout.
 // Calls visit for some entries; visit may not change the table.

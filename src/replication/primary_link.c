@@ -578,10 +578,8 @@ static bool apply(void) {
     while (more) {
         unsigned filled;
         if (!parse_wave(&filled, &more)) return false;
-        for (unsigned i = 0; i < filled; i++)
-            dispatch_prefetch_bucket(dispatcher, &link.session, &link.wave[i]);
-        for (unsigned i = 0; i < filled; i++)
-            dispatch_prefetch_entry(dispatcher, &link.session, &link.wave[i]);
+        dispatch_prefetch_buckets(dispatcher, &link.session, link.wave, filled);
+        dispatch_prefetch_entries(dispatcher, &link.session, link.wave, filled);
         dispatcher->ticks = ticks_now();
         for (unsigned i = 0; i < filled; i++) {
             acknowledge |= is_request_for_acknowledgement(&link.wave[i].parsed);

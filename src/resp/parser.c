@@ -215,36 +215,32 @@ static enum resp_result read_bulk(struct resp_parser *parser, const char **at, c
 
 enum { SHORT_LINE_MAX = 5, SHORT_LENGTH_MAX = 999 }; // "999\r\n"
 
-// Reads a length of up to three digits and its line's end, and moves *at past it; -1: it is something else.
-// There are SHORT_LINE_MAX bytes to be read.
-static inline int short_length(const char **at) {
-    const char *p = *at;
-    unsigned first = (unsigned)(p[0] - '0'), second = (unsigned)(p[1] - '0'), third = (unsigned)(p[2] - '0');
-    if (first > 9) return -1;
-    if (p[1] == '\r') {
-        *at = p + 3;
-        return (int)first;
+// Reads a length of up to three digits and its line's end; what follows it, or NULL: it is something else. There are
+// SHORT_LINE_MAX bytes to be read.
+static inline const char *short_length(const char *at, unsigned *length) {
+    unsigned sum = (unsigned)(at[0] - '0');
+    if (sum > 9) return NULL;
+#pragma GCC unroll 3
+    for (int i = 1; i < 4; i++) {
+        if (at[i] == '\r') {
+            *length = sum;
+            return at + i + 2;
+        }
+        unsigned digit = (unsigned)(at[i] - '0');
+        if (digit > 9 || sum == 0) return NULL;
+        sum = sum * 10 + digit;
     }
-    if (first == 0 || second > 9) return -1;
-    if (p[2] == '\r') {
-        *at = p + 4;
-        return (int)(first * 10 + second);
-    }
-    if (third > 9 || p[3] != '\r') return -1;
-    *at = p + 5;
-    return (int)(first * 100 + second * 10 + third);
+    return NULL;
 }
 
-// Reads "$<size>\r\n<bytes>\r\n" of up to three digits at *at and moves *at past it. False: it is something else.
-static inline bool short_argument(const char **at, const char *end, struct bytes *argument) {
-    const char *p = *at;
-    if (end - p <= SHORT_LINE_MAX || *p != '$') return false;
-    p++;
-    int size = short_length(&p);
-    if (size < 0 || end - p < size + 2) return false;
-    *argument = bytes_of(p, (size_t)size);
-    *at = p + size + 2;
-    return true;
+// Reads "$<size>\r\n<bytes>\r\n" of up to three digits; what follows it, or NULL: it is something else.
+static inline const char *short_argument(const char *at, const char *end, struct bytes *argument) {
+    unsigned size;
+    if (end - at <= SHORT_LINE_MAX || *at != '$') return NULL;
+    at = short_length(at + 1, &size);
+    if (!at || end - at < (ptrdiff_t)size + 2) return NULL;
+    *argument = bytes_of(at, size);
+    return at + size + 2;
 }
 
 // The first HEAD_MAX bytes of the input; what it lacks is zero.
@@ -265,6 +261,7 @@ static inline struct resp_head *head_place(struct resp_batch *batch, const uint6
 
 static inline bool head_matches(const struct resp_head *head, const uint64_t words[HEAD_WORDS]) {
     uint64_t differences = 0;
+#pragma GCC unroll 3
     for (int i = 0; i < HEAD_WORDS; i++)
         differences |= (words[i] ^ head->words[i]) & head->mask[i];
     return differences == 0;
@@ -283,60 +280,96 @@ static void remember_head(struct resp_head *head, const uint64_t words[HEAD_WORD
         head->words[i] = words[i] & head->mask[i];
 }
 
-// Reads what a head says the long way, and remembers it in its place if it has a head's size. The number of arguments, or -1.
-static int read_head(struct resp_head *head, struct bytes input, const uint64_t words[HEAD_WORDS], const char **at,
-                     struct bytes *name, const void ***note) {
-    const char *end = input.data + input.size;
-    if (input.size <= SHORT_LINE_MAX) return -1;
-    *at = input.data + 1;
-    int count = short_length(at);
-    if (count <= 0 || !short_argument(at, end, name)) return -1;
-    if (*at - input.data > HEAD_MAX) return count;
-    remember_head(head, words, input.data, *name, count);
-    *note = &head->note;
-    return count;
+// What stands before the arguments of a command.
+struct beginning {
+    struct bytes name;
+    unsigned arguments; // the name is one of them
+    const char *end;
+    const void **note;
+};
+
+static inline void take_head(struct resp_head *head, struct bytes input, struct beginning *beginning) {
+    *beginning = (struct beginning){.name = bytes_of(input.data + head->name_at, head->name_size),
+                                    .arguments = head->arguments,
+                                    .end = input.data + head->size,
+                                    .note = &head->note};
 }
 
-// The everyday case: a whole command of short arguments. False: whatever it is, the long way judges it.
-static inline bool parse_short(struct resp_batch *batch, struct bytes input, struct resp_command *command) {
-    uint64_t words[HEAD_WORDS];
-    load_words(input, words);
-    struct resp_head *head = head_place(batch, words);
-    const char *at, *end = input.data + input.size;
-    const void **note = NULL;
-    struct bytes name;
-    int count;
-    if (__builtin_expect(head_matches(head, words), 1)) {
-        name = bytes_of(input.data + head->name_at, head->name_size);
-        at = input.data + head->size;
-        count = head->arguments;
-        note = &head->note;
-    } else {
-        count = read_head(head, input, words, &at, &name, &note);
-    }
-    if (count <= 0 || batch->capacity - batch->used < (size_t)count) return false;
-    struct bytes *arguments = batch->arguments + batch->used;
-    arguments[0] = name;
-    for (int i = 1; i < count; i++)
-        if (!short_argument(&at, end, &arguments[i])) return false;
-    batch->used += (size_t)count;
-    command->argv = arguments;
-    command->argc = count;
-    command->is_inline = false;
-    command->raw = bytes_of(input.data, (size_t)(at - input.data));
-    command->note = note;
+// Reads it the long way, and remembers it as a head if it has a head's size.
+static bool read_beginning(struct resp_head *head, struct bytes input, const uint64_t words[HEAD_WORDS],
+                           struct beginning *beginning) {
+    if (input.size <= SHORT_LINE_MAX) return false;
+    const char *at = short_length(input.data + 1, &beginning->arguments);
+    if (!at || beginning->arguments == 0) return false;
+    beginning->end = short_argument(at, input.data + input.size, &beginning->name);
+    beginning->note = NULL;
+    if (!beginning->end) return false;
+    if (beginning->end - input.data > (ptrdiff_t)HEAD_MAX) return true;
+    remember_head(head, words, input.data, beginning->name, (int)beginning->arguments);
+    beginning->note = &head->note;
     return true;
 }
 
-enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
-                            const struct resp_limits *limits, struct resp_command *command) {
+// Reads what follows the beginning, if all of it is there and short.
+static inline bool parse_rest(struct resp_batch *batch, struct bytes input, const struct beginning *beginning,
+                              struct resp_command *command) {
+    size_t count = beginning->arguments;
+    if (batch->capacity - batch->used < count) return false;
+    struct bytes *arguments = batch->arguments + batch->used;
+    const char *at = beginning->end, *end = input.data + input.size;
+    arguments[0] = beginning->name;
+    for (size_t i = 1; i < count; i++) {
+        at = short_argument(at, end, &arguments[i]);
+        if (!at) return false;
+    }
+    batch->used += count;
+    command->argv = arguments;
+    command->argc = (int)count;
+    command->is_inline = false;
+    command->raw = bytes_of(input.data, (size_t)(at - input.data));
+    command->note = beginning->note;
+    return true;
+}
+
+// The everyday case: a whole command of short arguments whose beginning is known. False: the long way judges it.
+static inline bool parse_known(struct resp_batch *batch, struct bytes input, struct resp_command *command) {
+    uint64_t words[HEAD_WORDS];
+    if (input.size < HEAD_MAX) return false;
+    memcpy(words, input.data, HEAD_MAX);
+    struct resp_head *head = head_place(batch, words);
+    if (__builtin_expect(!head_matches(head, words), 0)) return false;
+    struct beginning beginning;
+    take_head(head, input, &beginning);
+    return parse_rest(batch, input, &beginning, command);
+}
+
+// As parse_known, be the command as short and its beginning as new as they like.
+static bool parse_short(struct resp_batch *batch, struct bytes input, struct resp_command *command) {
+    uint64_t words[HEAD_WORDS];
+    load_words(input, words);
+    struct resp_head *head = head_place(batch, words);
+    struct beginning beginning;
+    if (head_matches(head, words))
+        take_head(head, input, &beginning);
+    else if (!read_beginning(head, input, words, &beginning))
+        return false;
+    return parse_rest(batch, input, &beginning, command);
+}
+
+// The largest of what parse_known and parse_short accept is within the limits.
+static inline bool allow_short(const struct resp_limits *limits) {
+    return !limits->unauthenticated && limits->bulk_max >= SHORT_LENGTH_MAX &&
+           limits->arguments_max >= SHORT_LENGTH_MAX;
+}
+
+__attribute__((noinline)) static enum resp_result parse_any(struct resp_parser *parser, struct resp_batch *batch,
+                                                            struct bytes input, const struct resp_limits *limits,
+                                                            struct resp_command *command) {
     if (input.size == 0) return ask_for(parser, 1);
     parser->wanted = 0;
     if (parser->arguments == 0) {
         if (input.data[0] != '*') return parse_inline(parser, input, command);
-        bool within = !limits->unauthenticated && limits->bulk_max >= SHORT_LENGTH_MAX &&
-                      limits->arguments_max >= SHORT_LENGTH_MAX;
-        if (within && parse_short(batch, input, command)) return RESP_COMMAND;
+        if (allow_short(limits) && parse_short(batch, input, command)) return RESP_COMMAND;
     }
     const char *at = input.data + parser->position, *end = input.data + input.size;
     if (parser->arguments == 0) {
@@ -362,5 +395,13 @@ enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch
     *command = (struct resp_command){
         .argv = arguments, .argc = (int)count, .raw = bytes_of(input.data, (size_t)(at - input.data))};
     resp_parser_restart(parser);
+    return RESP_COMMAND;
+}
+
+enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
+                            const struct resp_limits *limits, struct resp_command *command) {
+    if (__builtin_expect(parser->arguments != 0, 0) || !allow_short(limits) || !parse_known(batch, input, command))
+        return parse_any(parser, batch, input, limits, command);
+    parser->wanted = 0;
     return RESP_COMMAND;
 }

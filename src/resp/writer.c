@@ -8,11 +8,8 @@ enum { HEADER_MAX = 1 + NUMBER_TEXT_MAX + 2 };
 
 // Writes "<kind><value>\r\n" at `at`, which has HEADER_MAX bytes of room, and returns its end.
 static inline char *write_header(char *at, char kind, uint64_t value) {
-    *at++ = kind;
-    if (value < 10)
-        *at++ = (char)('0' + value);
-    else
-        at += number_format_unsigned(at, value);
+    *at = kind;
+    at = number_put(at + 1, value);
     memcpy(at, "\r\n", 2);
     return at + 2;
 }
@@ -73,10 +70,9 @@ void reply_integer(struct reply *reply, int64_t value) {
 void reply_bulk(struct reply *reply, struct bytes bytes) {
     struct buffer *out = reply->out;
     char *at = write_header(buffer_room(out, HEADER_MAX + bytes.size + 2), '$', bytes.size);
-    if (bytes.size) memcpy(at, bytes.data, bytes.size);
-    at += bytes.size;
-    memcpy(at, "\r\n", 2);
-    out->size = (size_t)(at + 2 - out->data);
+    out->size = (size_t)(at - out->data) + bytes.size + 2;
+    memcpy(at + bytes.size, "\r\n", 2);
+    if (bytes.size) memcpy(at, bytes.data, bytes.size); // the last step: nothing has to be kept over the call
 }
 
 void reply_bulk_begin(struct reply *reply, size_t size) {

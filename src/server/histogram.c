@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+#include "os/ticks.h"
+
+static uint64_t longest_ns(unsigned bucket) {
+    return (uint64_t)ticks_to_ns(dispatch_time_of_bucket(bucket));
+}
+
 bool histogram_of_command(unsigned number, struct histogram *histogram) {
     memset(histogram, 0, sizeof *histogram);
     for (unsigned i = 0; i < DISPATCHERS_MAX; i++) {
@@ -20,14 +26,14 @@ double histogram_percentile(const struct histogram *histogram, double percent) {
     double wanted = percent / 100 * (double)histogram->total;
     for (unsigned i = 0; i < DISPATCH_TIME_BUCKETS; i++) {
         seen += histogram->counts[i];
-        if (histogram->counts[i] && (double)seen >= wanted) return (double)dispatch_time_of_bucket(i);
+        if (histogram->counts[i] && (double)seen >= wanted) return (double)longest_ns(i);
     }
     return 0;
 }
 
 uint64_t histogram_up_to(const struct histogram *histogram, uint64_t us) {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < DISPATCH_TIME_BUCKETS && dispatch_time_of_bucket(i) <= us * 1000; i++)
+    for (unsigned i = 0; i < DISPATCH_TIME_BUCKETS && longest_ns(i) <= us * 1000; i++)
         sum += histogram->counts[i];
     return sum;
 }

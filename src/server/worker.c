@@ -31,10 +31,11 @@ enum {
     BUFFER_IDLE_MS = 2000,  // an empty input buffer is given back after this
 };
 
-struct wave_item {
+// What the wave has of one client: so many of its commands.
+struct wave_part {
     struct connection *connection;
-    struct prepared prepared;
-    size_t end; // offset in the input after the command
+    struct prepared *commands;
+    unsigned count;
 };
 
 struct worker {
@@ -43,7 +44,9 @@ struct worker {
     struct thread thread;
     struct dispatcher dispatcher;
     struct resp_batch batch;
-    struct wave_item wave[WAVE_MAX];
+    struct prepared wave[WAVE_MAX];
+    struct wave_part parts[WAVE_MAX];
+    unsigned filled, part_count; // of the wave
     struct list_node connections, ready, dirty, hungry, still_hungry, parked, dead;
     int64_t wait_us; // how long the next turn may wait for events
     struct gather gather;
@@ -281,55 +284,61 @@ static void limits_of(const struct session *session, struct resp_limits *limits)
     limits->unauthenticated = !session->authenticated;
 }
 
-// Parses commands of one client into the wave. True: there may be more of it for a later wave.
-static bool parse_some(struct worker *worker, struct connection *connection, unsigned *filled) {
+// Parses commands of one client into its part of the wave. True: there may be more of it for a later wave.
+static bool parse_some(struct worker *worker, struct wave_part *part) {
+    struct connection *connection = part->connection;
     struct resp_limits limits;
     limits_of(&connection->session, &limits);
-    unsigned taken = 0;
-    while (*filled < WAVE_MAX && taken < WAVE_PER_CLIENT) {
-        struct wave_item *item = &worker->wave[*filled];
+    unsigned room = WAVE_MAX - worker->filled, most = room < WAVE_PER_CLIENT ? room : WAVE_PER_CLIENT;
+    while (part->count < most) {
+        struct prepared *prepared = &part->commands[part->count];
         struct bytes input = bytes_of(connection->input.data + connection->parsed,
                                       connection->input.size - connection->parsed);
-        enum resp_result result =
-            resp_parse(&connection->parser, &worker->batch, input, &limits, &item->prepared.parsed);
+        enum resp_result result = resp_parse(&connection->parser, &worker->batch, input, &limits, &prepared->parsed);
         if (result == RESP_BATCH_FULL) return true;
         if (result == RESP_PROTOCOL_ERROR) connection->protocol_error = connection->parser.error;
         if (result != RESP_COMMAND) return false;
-        connection->parsed += item->prepared.parsed.raw.size;
-        if (item->prepared.parsed.argc == 0) {
-            if (taken == 0) connection->executed = connection->parsed;
+        connection->parsed += prepared->parsed.raw.size;
+        if (prepared->parsed.argc == 0) {
+            if (part->count == 0) connection->executed = connection->parsed;
             continue;
         }
-        item->connection = connection;
-        item->end = connection->parsed;
-        dispatch_prepare(&worker->dispatcher, &connection->session, &item->prepared);
-        ++*filled;
-        taken++;
+        dispatch_prepare(&worker->dispatcher, &connection->session, prepared);
+        part->count++;
         // What follows an inline command shares its memory; what follows AUTH has other limits.
-        if (item->prepared.parsed.is_inline || limits.unauthenticated) return true;
+        if (prepared->parsed.is_inline || limits.unauthenticated) return true;
     }
     return true;
 }
 
+// Gives the client, which is ready, a part of the wave if it has a whole command; else it is ready no more.
+static void add_part(struct worker *worker, struct connection *connection) {
+    struct wave_part *part = &worker->parts[worker->part_count];
+    *part = (struct wave_part){.connection = connection, .commands = &worker->wave[worker->filled]};
+    bool more = parse_some(worker, part);
+    if (!more) list_remove(&connection->ready);
+    connection->held_back = false;
+    if (part->count == 0) {
+        if (connection->protocol_error) fail_protocol(connection);
+        if (!more) connection_compact(connection);
+        return;
+    }
+    worker->filled += part->count;
+    worker->part_count++;
+}
+
 // Fills the wave from the ready clients, and forgets those that have no whole command left.
-static unsigned fill_wave(struct worker *worker) {
-    unsigned filled = 0;
+static void fill_wave(struct worker *worker) {
+    worker->filled = worker->part_count = 0;
     resp_batch_reset(&worker->batch);
     LIST_EACH(node, &worker->ready) {
         struct connection *connection = LIST_ENTRY(node, struct connection, ready);
-        if (connection->session.close_after_reply) { // what it sent after its last command is not looked at
+        if (connection->session.close_after_reply) // what it sent after its last command is not looked at
             list_remove(node);
-            continue;
-        }
-        unsigned before = filled;
-        bool more = parse_some(worker, connection, &filled);
-        if (!more) list_remove(&connection->ready);
-        connection->held_back = false;
-        if (filled == before && connection->protocol_error) fail_protocol(connection);
-        if (filled == before && !more) connection_compact(connection);
-        if (filled == WAVE_MAX) break;
+        else
+            add_part(worker, connection);
+        if (worker->filled == WAVE_MAX) break;
     }
-    return filled;
 }
 
 static void park(struct connection *connection) {
@@ -346,57 +355,74 @@ static bool must_wait(const struct session *session, const struct command *comma
     return session->waiting != WAIT_DEFERRED || !pipelines || !command || !(command->flags & CMD_PIPELINES);
 }
 
-static void execute(struct worker *worker, struct wave_item *item) {
-    struct connection *connection = item->connection;
+// Offset in the input after a command of the wave.
+static size_t end_of(const struct connection *connection, const struct prepared *prepared) {
+    struct bytes raw = prepared->parsed.raw;
+    return (size_t)(raw.data + raw.size - connection->input.data);
+}
+
+// Executes the next commands of a part, at least one; their number. 0: what is left of it has to wait.
+static unsigned execute_some(struct worker *worker, struct connection *connection, const struct prepared *next,
+                             unsigned left) {
     struct session *session = &connection->session;
-    if (must_wait(session, item->prepared.command)) connection->held_back = true;
-    if (connection->held_back || session->closing || session->close_after_reply) return;
-    if (dispatch(&worker->dispatcher, session, &item->prepared) == DISPATCH_PARKED) {
+    if (must_wait(session, next->command)) {
         connection->held_back = true;
-        park(connection);
-        return;
+        return 0;
     }
-    connection->executed = item->end;
-    if (session->waiting != WAIT_NOTHING) park(connection);
+    unsigned taken;
+    bool waits = session->waiting != WAIT_NOTHING;
+    if (dispatch_some(&worker->dispatcher, session, next, waits ? 1 : left, &taken) == DISPATCH_PARKED)
+        connection->held_back = true;
+    if (connection->held_back || session->waiting != WAIT_NOTHING) park(connection);
+    return taken;
+}
+
+static void execute(struct worker *worker, const struct wave_part *part) {
+    struct connection *connection = part->connection;
+    struct session *session = &connection->session;
+    unsigned done = 0;
+    while (done < part->count && !connection->held_back && !session->closing && !session->close_after_reply)
+        done += execute_some(worker, connection, &part->commands[done], part->count - done);
+    if (done == 0) return;
+    connection->executed = end_of(connection, &part->commands[done - 1]);
     if (session->output.size || session->close_after_reply) mark_dirty(connection);
 }
 
 // After a wave: what it did not execute is parsed again later, and nothing points into the inputs any more.
-static void end_wave(struct worker *worker, unsigned filled) {
-    for (unsigned i = 0; i < filled; i++) {
-        struct connection *connection = worker->wave[i].connection;
-        if (i + 1 < filled && worker->wave[i + 1].connection == connection) continue;
-        if (connection->session.closing) continue;
-        if (connection->executed < connection->parsed || connection->held_back) {
-            connection->parsed = connection->executed;
-            resp_parser_restart(&connection->parser);
-        }
-        if (connection->held_back) {
-            connection->protocol_error = NULL; // it will be found again
-        } else if (connection->protocol_error) {
-            fail_protocol(connection);
-        }
-        connection_compact(connection);
+static void end_part(struct connection *connection) {
+    if (connection->session.closing) return;
+    if (connection->executed < connection->parsed || connection->held_back) {
+        connection->parsed = connection->executed;
+        resp_parser_restart(&connection->parser);
     }
+    if (connection->held_back) {
+        connection->protocol_error = NULL; // it will be found again
+    } else if (connection->protocol_error) {
+        fail_protocol(connection);
+    }
+    connection_compact(connection);
 }
 
-static void prefetch(struct worker *worker, unsigned filled) {
-    struct wave_item *wave = worker->wave;
-    for (unsigned i = 0; i < filled; i++)
-        dispatch_prefetch_bucket(&worker->dispatcher, &wave[i].connection->session, &wave[i].prepared);
-    for (unsigned i = 0; i < filled; i++)
-        dispatch_prefetch_entry(&worker->dispatcher, &wave[i].connection->session, &wave[i].prepared);
+static void prefetch_wave(struct worker *worker) {
+    struct dispatcher *dispatcher = &worker->dispatcher;
+    for (unsigned i = 0; i < worker->part_count; i++)
+        dispatch_prefetch_buckets(dispatcher, &worker->parts[i].connection->session, worker->parts[i].commands,
+                                  worker->parts[i].count);
+    for (unsigned i = 0; i < worker->part_count; i++)
+        dispatch_prefetch_entries(dispatcher, &worker->parts[i].connection->session, worker->parts[i].commands,
+                                  worker->parts[i].count);
 }
 
 static void run_ready(struct worker *worker) {
     while (!list_empty(&worker->ready)) {
-        unsigned filled = fill_wave(worker);
-        if (filled > 1) prefetch(worker, filled);
+        fill_wave(worker);
+        if (worker->filled > 1) prefetch_wave(worker);
         dispatch_look_around(&worker->dispatcher);
         worker->dispatcher.ticks = ticks_now();
-        for (unsigned i = 0; i < filled; i++)
-            execute(worker, &worker->wave[i]);
-        end_wave(worker, filled);
+        for (unsigned i = 0; i < worker->part_count; i++)
+            execute(worker, &worker->parts[i]);
+        for (unsigned i = 0; i < worker->part_count; i++)
+            end_part(worker->parts[i].connection);
     }
 }
 

@@ -20,6 +20,21 @@ static void test_equal(void **state) {
     assert_false(bytes_equal(BYTES("a\0b"), BYTES("a\0c")));
 }
 
+static void test_short_equal(void **state) {
+    char a[BYTES_SHORT_MAX], b[BYTES_SHORT_MAX];
+    memset(a, 'x', sizeof a);
+    for (size_t size = BYTES_SHORT_MIN; size <= BYTES_SHORT_MAX; size++) {
+        memcpy(b, a, sizeof b);
+        memset(b + size, 'y', sizeof b - size); // not looked at
+        assert_true(bytes_short_equal(a, b, size));
+        for (size_t i = 0; i < size; i++) {
+            b[i] ^= 1;
+            assert_false(bytes_short_equal(a, b, size));
+            b[i] ^= 1;
+        }
+    }
+}
+
 static void test_nocase(void **state) {
     assert_true(bytes_equal_nocase(BYTES("NX"), BYTES("nx")));
     assert_true(bytes_is(BYTES("GeT"), "get"));
@@ -59,6 +74,7 @@ static void test_to_string(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_short_equal),
         cmocka_unit_test(test_nocase),
         cmocka_unit_test(test_compare),
         cmocka_unit_test(test_to_string),

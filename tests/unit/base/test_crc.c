@@ -90,6 +90,33 @@ static void test_tag_ends_with_the_view(void **state) {
     assert_int_equal(hash_slot(bytes_of("{ab}", 3)), crc16("{ab", 3) % HASH_SLOTS);
 }
 
+// The specification's words, a byte at a time.
+static unsigned slow_slot(const char *key, size_t size) {
+    size_t open = 0;
+    while (open < size && key[open] != '{')
+        open++;
+    size_t close = open + 1;
+    while (close < size && key[close] != '}')
+        close++;
+    bool tagged = open < size && close < size && close > open + 1;
+    const char *at = tagged ? key + open + 1 : key;
+    return slow_crc16((const unsigned char *)at, tagged ? close - open - 1 : size) % HASH_SLOTS;
+}
+
+static void test_tags_of_any_shape(void **state) {
+    static const char alphabet[] = {'{', '}', 'a', 'z', '|', (char)0xfb, '\0', 'k'};
+    struct prng prng;
+    prng_seed(&prng, 9);
+    for (int round = 0; round < 200000; round++) {
+        char key[40];
+        size_t size = prng_below(&prng, sizeof key + 1), plain = prng_below(&prng, 2) * 2;
+        for (size_t i = 0; i < size; i++)
+            key[i] = alphabet[plain + prng_below(&prng, sizeof alphabet - plain)];
+        if (size && prng_below(&prng, 2)) key[prng_below(&prng, size)] = '{';
+        assert_int_equal(hash_slot(bytes_of(key, size)), slow_slot(key, size));
+    }
+}
+
 static void test_every_slot_is_reached(void **state) {
     static unsigned char hit[HASH_SLOTS];
     unsigned reached = 0;
@@ -110,6 +137,7 @@ int main(void) {
         cmocka_unit_test(test_random_against_bits),
         cmocka_unit_test(test_slots),
         cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_tags_of_any_shape),
         cmocka_unit_test(test_tag_ends_with_the_view),
         cmocka_unit_test(test_every_slot_is_reached),
     };

@@ -100,6 +100,9 @@ static void test_format_against_printf(void **state) {
         snprintf(expected, sizeof expected, "%" PRIu64, value);
         assert_int_equal(number_format_unsigned(text, value), strlen(expected));
         assert_string_equal(text, expected);
+        char put[NUMBER_TEXT_MAX];
+        assert_int_equal(number_put(put, value) - put, strlen(expected));
+        assert_memory_equal(put, expected, strlen(expected));
         uint64_t back = ~value;
         assert_true(number_parse_unsigned(bytes_from_string(text), &back));
         assert_true(back == value);

@@ -112,6 +112,27 @@ static enum dispatch_result give(const char *line) {
     return result;
 }
 
+enum { SOME = 4 };
+
+// Gives dispatch_some these commands, `from` on; how many it took.
+static unsigned give_some(const char *const lines[SOME], unsigned from, enum dispatch_result result) {
+    struct words words[SOME] = {WORDS_EMPTY};
+    struct prepared prepared[SOME] = {0};
+    unsigned taken;
+    for (int i = 0; i < SOME; i++) {
+        words_split(bytes_from_string(lines[i]), &words[i]);
+        prepared[i].parsed.argv = words[i].items;
+        prepared[i].parsed.argc = (int)words[i].count;
+        dispatch_prepare(&dispatcher, &session, &prepared[i]);
+    }
+    session.output.size = 0;
+    dispatch_look_around(&dispatcher);
+    assert_int_equal(dispatch_some(&dispatcher, &session, prepared + from, SOME - from, &taken), result);
+    for (int i = 0; i < SOME; i++)
+        words_free(&words[i]);
+    return taken;
+}
+
 static void expect(const char *line, const char *reply) {
     assert_int_equal(give(line), DISPATCH_DONE);
     assert_string_equal(buffer_string(&session.output), reply);
@@ -141,6 +162,41 @@ static void writers_of_a_busy_slot_wait(void **state) {
     expect("SET b 1", "+OK\r\n");
     keyspace_slot_set_busy(keyspace, slot, false);
     expect("SET a 1", "+OK\r\n");
+}
+
+static void some_are_taken_up_to_one_that_is_not_plain(void **state) {
+    static const char *const lines[SOME] = {"SET a 1", "SET b 2", "PING", "SET c 3"};
+    uint64_t before = dispatcher.counters->commands;
+    assert_int_equal(give_some(lines, 0, DISPATCH_DONE), 3);
+    assert_string_equal(buffer_string(&session.output), "+OK\r\n+OK\r\n+OK\r\n");
+    assert_string_equal(session.last_command->name, "ping");
+    assert_int_equal(dispatcher.counters->commands - before, 3);
+    assert_int_equal(keyspace_count(keyspace, 0), 2);
+    assert_int_equal(give_some(lines, 3, DISPATCH_DONE), 1);
+    assert_string_equal(session.last_command->name, "set");
+    assert_int_equal(keyspace_count(keyspace, 0), 3);
+}
+
+static void some_are_taken_up_to_one_that_must_wait(void **state) {
+    static const char *const lines[SOME] = {"SET a 1", "SET b 2", "SET c 3", "PING"};
+    keyspace_slot_set_busy(keyspace, hash_slot(BYTES("b")), true);
+    assert_int_equal(give_some(lines, 0, DISPATCH_PARKED), 1);
+    assert_int_equal(session.waiting, WAIT_SLOT);
+    assert_string_equal(buffer_string(&session.output), "+OK\r\n");
+    assert_int_equal(keyspace_count(keyspace, 0), 1);
+    session.waiting = WAIT_NOTHING;
+    keyspace_slot_set_busy(keyspace, hash_slot(BYTES("b")), false);
+    assert_int_equal(give_some(lines, 1, DISPATCH_DONE), 3);
+    assert_string_equal(buffer_string(&session.output), "+OK\r\n+OK\r\n+OK\r\n");
+}
+
+// Whatever puts the session into another state is no plain command, and is felt by the next.
+static void some_are_taken_until_the_session_changes(void **state) {
+    static const char *const lines[SOME] = {"SET a 1", "SET b 2", "SET c 3", "SET d 4"};
+    session.authenticated = false;
+    assert_int_equal(give_some(lines, 0, DISPATCH_DONE), 1);
+    assert_string_equal(buffer_string(&session.output), "-NOAUTH Authentication required.\r\n");
+    assert_int_equal(keyspace_count(keyspace, 0), 0);
 }
 
 static void a_primarys_stream_never_waits(void **state) {
@@ -206,6 +262,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_pause_begun_while_it_became_exclusive_holds, open_all, close_all),
         cmocka_unit_test_setup_teardown(what_is_watched_is_not_routed, open_all, close_all),
         cmocka_unit_test_setup_teardown(writers_of_a_busy_slot_wait, open_all, close_all),
+        cmocka_unit_test_setup_teardown(some_are_taken_up_to_one_that_is_not_plain, open_all, close_all),
+        cmocka_unit_test_setup_teardown(some_are_taken_up_to_one_that_must_wait, open_all, close_all),
+        cmocka_unit_test_setup_teardown(some_are_taken_until_the_session_changes, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_primarys_stream_never_waits, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_wait_of_any_length_is_counted_without_overflow, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_threshold_of_any_size_is_compared_without_overflow, open_all, close_all),

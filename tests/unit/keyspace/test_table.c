@@ -13,9 +13,10 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "keyspace/bucket.h"
 #include "keyspace/table.h"
 
-enum { KEYS = 12000 }; // enough for arrays that are moved step by step, up and down
+enum { KEYS = 12000, NAME_ROOM = 48 }; // enough for arrays that are moved step by step, up and down
 
 static struct {
     struct table table;
@@ -42,12 +43,12 @@ static int close_world(void **state) {
 }
 
 static struct bytes name_of(unsigned number, char *room) {
-    return bytes_of(room, (size_t)sprintf(room, "key:%u", number));
+    return bytes_of(room, (size_t)sprintf(room, "key:%0*u", (int)(number % 36), number)); // of all everyday lengths
 }
 
 static unsigned number_of(const struct entry *entry) {
     unsigned number;
-    char room[32];
+    char room[NAME_ROOM];
     struct bytes key = entry_key(entry);
     memcpy(room, key.data, key.size);
     room[key.size] = '\0';
@@ -56,7 +57,7 @@ static unsigned number_of(const struct entry *entry) {
 }
 
 static struct entry *make(unsigned number, bool expires) {
-    char room[32];
+    char room[NAME_ROOM];
     struct bytes key = name_of(number, room);
     struct entry *entry = mem_calloc(1, ENTRY_HEADER_SIZE + 8 + key.size);
     entry->has_expiry = expires;
@@ -66,13 +67,13 @@ static struct entry *make(unsigned number, bool expires) {
 }
 
 static uint64_t *find(unsigned number) {
-    char room[32];
+    char room[NAME_ROOM];
     struct bytes key = name_of(number, room);
     return table_find(&world.table, hash_bytes(key.data, key.size), key);
 }
 
 static void insert(unsigned number, bool expires) {
-    char room[32];
+    char room[NAME_ROOM];
     struct bytes key = name_of(number, room);
     struct entry *entry = make(number, expires);
     table_insert(&world.table, hash_bytes(key.data, key.size), entry);
@@ -82,7 +83,7 @@ static void insert(unsigned number, bool expires) {
 }
 
 static void take_out(unsigned number) {
-    char room[32];
+    char room[NAME_ROOM];
     struct bytes key = name_of(number, room);
     struct entry *entry = world.twin[number];
     table_remove(&world.table, hash_bytes(key.data, key.size), find(number));
@@ -270,8 +271,30 @@ static void chance_finds_the_last_one_in_a_large_table(void **state) {
         assert_int_equal(number_of(table_random(&world.table, prng_next(&world.prng), true)), 777);
 }
 
+// What tells them apart is the key alone, be the tag that of an empty place or not.
+static void keys_of_one_hash_are_told_apart(void **state) {
+    enum { ALIKE = 5 };
+    static const uint64_t hashes[] = {0, UINT64_MAX, 1ull << 49, 1ull << 63};
+    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++) {
+        struct table table = {0};
+        char room[NAME_ROOM];
+        for (unsigned number = 0; number < ALIKE; number++) {
+            assert_null(table_find(&table, hashes[i], name_of(number, room)));
+            table_insert(&table, hashes[i], make(number, number % 2));
+        }
+        for (unsigned number = 0; number < ALIKE; number++) {
+            uint64_t *place = table_find(&table, hashes[i], name_of(number, room));
+            assert_non_null(place);
+            assert_int_equal(number_of(table_place_entry(place)), number);
+        }
+        assert_null(table_find(&table, hashes[i], name_of(ALIKE, room)));
+        table_clear(&table, free_entry);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(keys_of_one_hash_are_told_apart, open_world, close_world),
         cmocka_unit_test_setup_teardown(agrees_with_its_twin_through_all_sizes, open_world, close_world),
         cmocka_unit_test_setup_teardown(is_caught_in_the_middle_of_moving_both_ways, open_world, close_world),
         cmocka_unit_test_setup_teardown(a_scan_misses_nothing_while_the_table_resizes, open_world, close_world),
