@@ -15,6 +15,7 @@
 #include "sim/options.h"
 #include "sim/run.h"
 #include "sim/scenario.h"
+#include "sim/traffic.h"
 
 enum { EXIT_USAGE = 2, FAILURES_SHOWN_MAX = 3, REPORT_MAX = 4 << 20 };
 
@@ -218,5 +219,7 @@ int main(int argc, char **argv) {
     }
     struct options options;
     if (!options_parse(&options, argc, argv)) return EXIT_USAGE;
+    if (options.report == REPORT_TRAFFIC)
+        return traffic_report(&options, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
     return options.scenario_count ? run_scenarios(&options) : run_seeds(&options);
 }

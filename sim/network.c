@@ -81,7 +81,10 @@ static struct parcel take_first(struct connection *connection, int side) {
     struct waiting *first = connection->first[side];
     struct parcel parcel = first->parcel;
     connection->first[side] = first->next;
-    if (!first->next) connection->last[side] = NULL;
+    if (!first->next) {
+        connection->last[side] = NULL;
+        connection->network->lines--;
+    }
     mem_free(first);
     connection->queued[side]--;
     return parcel;
@@ -382,6 +385,7 @@ static void wait_in_line(struct connection *connection, int side, struct parcel 
         connection->last[side]->next = waiting;
     } else {
         connection->first[side] = waiting;
+        connection->network->lines++;
         plan_retry(connection, side);
     }
     connection->last[side] = waiting;
@@ -423,7 +427,7 @@ static void packed_arrives(struct event *event) {
 }
 
 bool network_holds_up(const struct network *network, uint32_t *from, uint32_t *to) {
-    for (uint32_t node = 0; node < network->count; node++) {
+    for (uint32_t node = 0; network->lines && node < network->count; node++) {
         const struct list_node *head = &network->hosts[node].connections[0];
         LIST_EACH(entry, head) {
             const struct connection *connection = LIST_ENTRY(entry, struct connection, of_node[0]);

@@ -76,6 +76,7 @@ struct network {
     struct packer *packer; // of messages that wait
     uint64_t connections;
     uint32_t accepted; // how many were
+    uint64_t lines;    // of messages that a blocked path holds up
     bool closing;      // the run is over: what is under way goes nowhere
 };
 

@@ -15,7 +15,9 @@ static const uint64_t UNIX_BEGIN_MS = 1700000000000;
 enum {
     ORDER_WORDS_MAX = 256,
     HEADER_TYPE = 12,
+    HEADER_COUNT = 14,
     HEADER_SENDER = 40,
+    TYPE_MEET = 2,
     TYPE_AUTH_REQUEST = 5,
     TYPE_AUTH_ACK = 6,
     TICK_APART_US = 100, // a deadline that has passed already is met after this
@@ -132,8 +134,20 @@ static int side_of(bool inbound) {
     return inbound ? 1 : 0;
 }
 
+static unsigned number_at(const struct cluster_message *message, unsigned at) {
+    return (unsigned)message->data[at] << 8 | message->data[at + 1];
+}
+
 static unsigned message_type(const struct cluster_message *message) {
-    return (unsigned)message->data[HEADER_TYPE] << 8 | message->data[HEADER_TYPE + 1];
+    return number_at(message, HEADER_TYPE);
+}
+
+static void count_message(struct sim *sim, const struct cluster_message *message) {
+    sim->messages++;
+    sim->bytes += message->size;
+    if (message_type(message) > TYPE_MEET) return;
+    sim->heartbeats++;
+    sim->gossip += number_at(message, HEADER_COUNT);
 }
 
 // BROKEN_WINS_ALONE: whoever is asked for a vote has given it already.
@@ -165,8 +179,7 @@ static void speak(struct node *node, const struct link *link, bool inbound, stru
     struct sim *sim = node->sim;
     uint32_t to = link->connection->node[!side_of(inbound)];
     check_spoken(sim, node, to, message);
-    sim->messages++;
-    sim->bytes += message->size;
+    count_message(sim, message);
     if (sim->trace.echo)
         trace_whisper(&sim->trace, sim->world.now, "n%u -> n%u %s message of type %u, %u bytes", node->index,
                       to, inbound ? "(back)" : "", message_type(message), message->size);

@@ -44,6 +44,9 @@ void options_usage(FILE *to) {
     fputs(
         "\n"
         "  --scenario FILE     run a scenario and compare with its transcript; may be repeated\n"
+        "  --report traffic    what clusters of growing size send, and how soon they agree\n"
+        "  --sizes LIST        of those clusters (10,30,100,300,1000)\n"
+        "  --json              the report for programs\n"
         "  --record            write the transcripts of the scenarios into their files instead of comparing\n"
         "  --trace             print every line of the trace, messages included\n"
         "  --jobs N            processes to run seeds in (1)\n"
@@ -92,6 +95,31 @@ static bool parse_number(const char *name, const char *text, uint64_t low, uint6
     return false;
 }
 
+static bool parse_sizes(const char *text, struct options *options) {
+    options->size_count = 0;
+    while (*text) {
+        size_t size = strcspn(text, ",");
+        uint64_t value;
+        if (!number_parse_unsigned(bytes_of(text, size), &value) || value < 2 || value > OPTION_NODES_MAX ||
+            options->size_count == OPTION_SIZES_MAX) {
+            fprintf(stderr,
+                    "shoal-sim: --sizes wants up to %d numbers from 2 to %d with commas between them\n",
+                    OPTION_SIZES_MAX, OPTION_NODES_MAX);
+            return false;
+        }
+        options->sizes[options->size_count++] = (uint32_t)value;
+        text += size + (text[size] == ',');
+    }
+    return true;
+}
+
+static bool parse_report(const char *text, struct options *options) {
+    options->report = REPORT_TRAFFIC;
+    if (strcmp(text, "traffic") == 0) return true;
+    fprintf(stderr, "shoal-sim: no such report: %s\n", text);
+    return false;
+}
+
 static bool parse_option(struct options *options, const char *name, const char *text) {
     const struct {
         const char *name;
@@ -113,6 +141,8 @@ static bool parse_option(struct options *options, const char *name, const char *
     }
     if (strcmp(name, "--seed") == 0) return parse_number(name, text, 0, UINT64_MAX / 2, &options->seed);
     if (strcmp(name, "--seeds") == 0) return parse_number(name, text, 1, 1000000000, &options->seeds);
+    if (strcmp(name, "--sizes") == 0) return parse_sizes(text, options);
+    if (strcmp(name, "--report") == 0) return parse_report(text, options);
     if (strcmp(name, "--faults") == 0) return parse_faults(text, &options->faults);
     if (strcmp(name, "--break") == 0) {
         int law;
@@ -145,10 +175,14 @@ bool options_parse(struct options *options, int argc, char **argv) {
         .timeout_ms = DEFAULT_TIMEOUT_MS,
         .faults = (1u << FAULT_KINDS) - 1,
         .jobs = 1,
+        .size_count = 5,
+        .sizes = {10, 30, 100, 300, 1000},
     };
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
             options->trace = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            options->json = true;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             options->quiet = true;
         } else if (strcmp(argv[i], "--record") == 0) {

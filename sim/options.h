@@ -46,8 +46,12 @@ enum broken_law {
 
 extern const char *const broken_law_names[BROKEN_LAWS];
 
+// What --report measures instead of looking for faults.
+enum report_kind { REPORT_NOTHING, REPORT_TRAFFIC };
+
 enum {
     OPTION_NODES_MAX = 2000,
+    OPTION_SIZES_MAX = 16,
     OPTION_JOBS_MAX = 64,
     OPTION_SCENARIOS_MAX = 64,
 };
@@ -65,6 +69,10 @@ struct options {
     bool trace;  // print every message as well
     bool quiet;  // no line per seed
     bool record; // write scenarios' transcripts as they are now
+    bool json;   // reports are for programs
+    enum report_kind report;
+    uint32_t size_count;
+    uint32_t sizes[OPTION_SIZES_MAX]; // of the clusters that a report is about
     uint32_t scenario_count;
     const char *scenarios[OPTION_SCENARIOS_MAX];
 };

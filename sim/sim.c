@@ -188,7 +188,7 @@ static void must_work(void *context, struct node *node, bool ok, const char *tex
     if (!ok) sim_fail(sim, "a new cluster forms: n%u answers %s", node->index, text);
 }
 
-static bool all_know_all(const struct sim *sim) {
+bool sim_all_know_all(const struct sim *sim) {
     for (uint32_t i = 0; i < sim->count; i++) {
         struct cluster_view_node seen;
         uint32_t cursor = 0, count = 0;
@@ -200,13 +200,13 @@ static bool all_know_all(const struct sim *sim) {
 }
 
 static void wait_for_all(struct sim *sim) {
-    for (uint64_t waited = 0; !sim->failed && !all_know_all(sim); waited += FRESH_LOOK_MS) {
+    for (uint64_t waited = 0; !sim->failed && !sim_all_know_all(sim); waited += FRESH_LOOK_MS) {
         if (waited > FRESH_PATIENCE_MS) sim_fail(sim, "a new cluster forms: some nodes never met");
         sim_run(sim, FRESH_LOOK_MS);
     }
 }
 
-void sim_start_fresh(struct sim *sim, uint32_t replicas) {
+void sim_start_strangers(struct sim *sim, uint32_t replicas) {
     uint32_t primaries = sim_primaries(sim->count, replicas);
     char words[200];
     for (uint32_t i = 0; i < sim->count && !sim->failed; i++)
@@ -227,6 +227,12 @@ void sim_start_fresh(struct sim *sim, uint32_t replicas) {
         snprintf(words, sizeof words, "MEET %s %d", sim->network.hosts[i].address, NODE_PORT);
         node_order(&sim->nodes[0], words, must_work, sim);
     }
+}
+
+void sim_start_fresh(struct sim *sim, uint32_t replicas) {
+    uint32_t primaries = sim_primaries(sim->count, replicas);
+    char words[200];
+    sim_start_strangers(sim, replicas);
     wait_for_all(sim);
     for (uint32_t i = primaries; i < sim->count && !sim->failed; i++) {
         snprintf(words, sizeof words, "REPLICATE %s", sim->nodes[(i - primaries) % primaries].id);

@@ -28,8 +28,10 @@ struct sim {
     uint32_t deaf;     // BROKEN_STAYS_DEAF: one more than the index of the node, 0 = none
     uint64_t messages; // sent
     uint64_t bytes;
-    uint64_t serials; // numbers given to links and orders
-    uint32_t *names;  // node indices plus one by the hash of the name
+    uint64_t heartbeats; // of the messages: PING, PONG and MEET,
+    uint64_t gossip;     // and the entries of gossip in them
+    uint64_t serials;    // numbers given to links and orders
+    uint32_t *names;     // node indices plus one by the hash of the name
     uint32_t names_size;
     struct buffer *transcript; // of a scenario, or NULL
     bool over;                 // nobody starts any more
@@ -55,6 +57,12 @@ void sim_start_grown(struct sim *sim, uint32_t replicas);
 // Starts every node anew; an administrator lets them meet, gives epochs, slots and primaries, over 20 to 30
 // virtual seconds. Does the same layout.
 void sim_start_fresh(struct sim *sim, uint32_t replicas);
+
+// The first half of that: every node runs, with slots and epochs, and node 0 has been ordered to MEET each.
+void sim_start_strangers(struct sim *sim, uint32_t replicas);
+
+// Does every node know every other, greetings done?
+bool sim_all_know_all(const struct sim *sim);
 
 // The node has (another) name.
 void sim_rename(struct sim *sim, struct node *node, const char *id);
