@@ -191,6 +191,7 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
     }
     manual_hear(cluster, in);
     if (in->late) return;
+    extensions_read(cluster, sender, &in->packet); // of which shard it is may decide what its claims mean
     if (in->doubtful && says_another_role(cluster, sender, &in->packet)) {
         // A replica moves without a new epoch that would tell what is newer. An answer to a ping of now can't
         // be older than what we know now.
@@ -203,5 +204,4 @@ void recv_heartbeat(struct cluster *cluster, struct received *in) {
     }
     epoch_resolve_collision(cluster, sender);
     gossip_read(cluster, sender, &in->packet);
-    extensions_read(cluster, sender, &in->packet);
 }

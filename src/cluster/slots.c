@@ -117,7 +117,9 @@ struct losses {
     uint32_t ours;    // of those, what our primary or we have lost
     uint32_t mine;    // of those, what we have lost ourselves, and which
     uint8_t slots[PACKET_SLOTS_SIZE];
-    bool defended; // the sender claims with a newer configuration what we have taken from its shard
+    uint32_t disputed; // what we have taken from somebody, and the sender claims with a newer configuration,
+    uint8_t disputed_slots[PACKET_SLOTS_SIZE];
+    bool defended; // and from its shard
 };
 
 static bool same_shard(const struct peer *a, const struct peer *b) {
@@ -134,6 +136,16 @@ static bool taken_from_shard_of(const struct cluster *cluster, unsigned slot, co
     return same_shard(cluster->peers[cluster->taken_from[slot]], claimer);
 }
 
+static void yield(struct cluster *cluster, unsigned slot, struct peer *sender, struct peer *head,
+                  struct losses *losses) {
+    const struct peer *owner = slot_owner(cluster, slot);
+    if (owner && owner == head) losses->ours++;
+    if (owner == cluster->myself) losses->mine++, bitset_set(losses->slots, slot);
+    slot_give(cluster, slot, sender);
+    // The slot that we import has a new owner (a replica was elected, say): from now on it comes from there.
+    if (cluster->importing[slot] != NO_PEER) slot_set_importing(cluster, slot, sender);
+}
+
 // One slot that the sender claims.
 // Cluster spec, "How hash slots configuration propagates": an unassigned slot goes to whoever claims it (rule
 // 1); an assigned one to a claimer with a greater configEpoch than its owner's (rule 2).
@@ -143,15 +155,31 @@ static void learn_claim(struct cluster *cluster, unsigned slot, struct peer *sen
     if (owner == sender) return;
     bool free = owner == NULL || bitset_test(cluster->not_claimed, slot);
     if (!free && owner->config_epoch >= config_epoch) return;
-    if (owner == cluster->myself && taken_from_shard_of(cluster, slot, sender)) {
-        losses->defended = true;
+    if (owner == cluster->myself && cluster->taken_from[slot] != NO_PEER) {
+        losses->disputed++, bitset_set(losses->disputed_slots, slot);
         return;
     }
-    if (owner && owner == head) losses->ours++;
-    if (owner == cluster->myself) losses->mine++, bitset_set(losses->slots, slot);
-    slot_give(cluster, slot, sender);
-    // The slot that we import has a new owner (a replica was elected, say): from now on it comes from there.
-    if (cluster->importing[slot] != NO_PEER) slot_set_importing(cluster, slot, sender);
+    yield(cluster, slot, sender, head, losses);
+}
+
+// Has what the sender claims left nothing of what the peer had when slots_version was `before`? Then it is
+// the peer's successor, of whatever shard we think it.
+static bool has_succeeded(const struct peer *peer, uint64_t before) {
+    return peer->slots == 0 && peer->slots_changed > before;
+}
+
+// After all other claims of the sender's have been taken in.
+static void decide_disputed(struct cluster *cluster, struct peer *sender, struct peer *head, uint64_t before,
+                            struct losses *losses) {
+    for (unsigned slot = 0; slot < CLUSTER_SLOTS && losses->disputed; slot++) {
+        if (!bitset_test(losses->disputed_slots, slot)) continue;
+        const struct peer *former = cluster->peers[cluster->taken_from[slot]];
+        if (has_succeeded(former, before)) slot_set_taken(cluster, slot, sender);
+        if (taken_from_shard_of(cluster, slot, sender))
+            losses->defended = true;
+        else
+            yield(cluster, slot, sender, head, losses);
+    }
 }
 
 // The claims among the 64 slots from `first` on.
@@ -229,7 +257,8 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
     struct peer *myself = cluster->myself, *head = peer_shard_head(cluster, myself);
     if (sender == myself) return;
     sender->claims_epoch = config_epoch;
-    struct losses losses = {0, 0, 0, {0}, false};
+    struct losses losses = {0};
+    uint64_t version = cluster->slots_version;
     bool fell_silent = false;
     uint8_t own[PACKET_SLOTS_SIZE]; // before the claims change it
     memcpy(own, slots_bitmap(cluster, sender), sizeof(own));
@@ -244,6 +273,7 @@ void slots_learn(struct cluster *cluster, struct peer *sender, uint64_t config_e
         memcpy(cluster->not_claimed + byte, &silent, sizeof(silent));
         if (claimed & ~owned) learn_claims(cluster, byte * 8, slots, sender, config_epoch, head, &losses);
     }
+    decide_disputed(cluster, sender, head, version, &losses);
     if (fell_silent) sender->slots_changed = ++cluster->slots_version; // what we say of it changes
     bool giving = cluster->taken && gives_slots_away(cluster);         // then it has to wait; the marks stay
     if (!giving && cluster->taken && settle_taken(cluster, sender, config_epoch, slots))

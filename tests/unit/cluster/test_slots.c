@@ -128,6 +128,34 @@ static void what_was_imported_is_kept_although_the_sources_successor_does_not_cl
         assert_int_equal(owner_port(i, 100), PORT + 1);
 }
 
+// While n1 hears nobody, the source is succeeded by n5, which has come from another shard: n1 has not heard
+// of that either.
+static void what_was_imported_is_kept_from_a_successor_of_another_shard(void **state) {
+    open_slot();
+    run(300);
+    isolate(1, true);
+    ordered(5, "REPLICATE %s", me(0).id);
+    run(300);
+    ordered(5, "FAILOVER TAKEOVER");
+    deliver();
+    ordered(2, "BUMPEPOCH");
+    run(300);
+    ordered(5, "BUMPEPOCH");
+    deliver();
+    close_slot(1);
+    assert_true(me(5).config_epoch > me(1).config_epoch);
+    isolate(1, false);
+    cut(0, 1, true);
+    run(300);
+    cut(0, 1, false);
+    ordered(0, "FAILOVER TAKEOVER");
+    deliver();
+    close_slot(0);
+    run(3000);
+    for (unsigned i = 0; i < net.count; i++)
+        assert_int_equal(owner_port(i, 100), PORT + 1);
+}
+
 // n2 takes on from n1 what n1 has just taken from n0, of which n2 has not heard: who had it is whom it was
 // imported from, and n1's claim, until it is told to let go, must not win it back.
 static void what_was_imported_is_kept_from_an_owner_unheard_of(void **state) {
@@ -212,6 +240,7 @@ int main(void) {
         NET_TEST(what_was_imported_is_kept_when_the_source_was_told_first),
         NET_TEST(what_was_imported_may_move_back),
         NET_TEST(what_was_imported_is_kept_although_the_sources_successor_does_not_claim_it),
+        NET_TEST(what_was_imported_is_kept_from_a_successor_of_another_shard),
         NET_TEST(what_was_imported_is_kept_from_an_owner_unheard_of),
         NET_TEST(nobody_is_told_what_the_owner_does_not_claim),
         NET_TEST(a_replica_does_not_take_what_its_primary_gave_away),
