@@ -1,6 +1,6 @@
 #include "sim/disk.h"
 
-enum { GROWS_BY = 64 }; // most files are about as long as the one before
+enum { ROOM_MIN = 256, ROOM_SHARE = 8 }; // most files are not much longer than the one before
 
 static event_handler write_ends;
 
@@ -25,7 +25,7 @@ static void start_write(struct disk *disk, uint64_t number, bool sync) {
     uint64_t time = world_between(disk->world, DISK_WRITE_MIN_US, DISK_WRITE_MAX_US);
     time += disk->steady_us;
     if (disk->slow_us) time += prng_below(&disk->world->prng, disk->slow_us);
-    buffer_reserve(&disk->under_way, disk->file.size + GROWS_BY);
+    buffer_reserve(&disk->under_way, disk->file.size + disk->file.size / ROOM_SHARE + ROOM_MIN);
     disk->text(disk->context, &disk->under_way);
     disk->writing = true;
     disk->writing_sync = sync || disk->owed_sync;

@@ -180,7 +180,7 @@ struct connection *network_connect(struct network *network, uint32_t from, const
     connection->node[1] = to < 0 ? UINT32_MAX : (uint32_t)to;
     connection->end[0] = END_CONNECTING;
     connection->link[0] = link;
-    connection->began = network->world->now;
+    connection->due[0] = network->world->now;
     list_append(&network->hosts[from].connections[0], &connection->of_node[0]);
     if (to < 0)
         list_init(&connection->of_node[1]);
@@ -197,7 +197,7 @@ static void connect_again(struct connection *connection) {
     uint64_t wait = (uint64_t)1000 * MICROSECONDS_PER_MS
                     << (connection->retries[0] < 6 ? connection->retries[0] : 6);
     connection->retries[0]++;
-    uint64_t last = connection->began + (uint64_t)NETWORK_CONNECT_MAX_MS * MICROSECONDS_PER_MS;
+    uint64_t last = connection->due[0] + (uint64_t)NETWORK_CONNECT_MAX_MS * MICROSECONDS_PER_MS;
     if (now + wait > last)
         plan(connection, last, answer_arrives, NULL, 0);
     else

@@ -38,11 +38,11 @@ struct connection {
     uint8_t retries[2];
     uint16_t queued[2];
     uint32_t under_way; // events that refer to the connection
-    uint64_t due[2];    // when the last message of the direction that starts at this side arrives
+    uint32_t accepted;  // its number in the order in which connections are accepted
+    uint64_t due[2];    // when the last message of the direction that starts at this side arrives; while it
+                        // connects, [0] is when it began to
     struct waiting *first[2], *last[2]; // messages that a blocked path holds up, in order
     uint32_t link[2];
-    uint32_t accepted; // its number in the order in which connections are accepted
-    uint64_t began;
     struct list_node of_node[2]; // in the host's list
 };
 

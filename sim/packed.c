@@ -12,10 +12,11 @@
 enum {
     SHELVES_FIRST = 1024,
     FACES_FIRST = 1024,
-    FACES_MAX = 65536, // a number has 16 bits
-    RUN_MAX = 64,      // entries of gossip
-    RUN_MEAN = 16,     // a power of two
-    RECENT = 512,      // messages that others may be about to pack as well
+    FACES_MAX = 65536,    // a number has 16 bits
+    RUN_MAX = 128,        // entries of gossip
+    RUN_MEAN = 32,        // a power of two
+    TIMES_BEFORE = 30000, // seconds before the first time that was packed, in which times may lie too
+    RECENT = 512,         // messages that others may be about to pack as well
     GOSSIP_PING_AT = CLUSTER_ID_SIZE,
     GOSSIP_PONG_AT = GOSSIP_PING_AT + 4,
     GOSSIP_PLACE_AT = GOSSIP_PONG_AT + 4, // address and ports
@@ -33,11 +34,11 @@ struct shared {
 
 // A gossip entry: the number of what always stands there of this node, and what changes. Some of them in a
 // row are shared.
+// Times (unix seconds) are counted from the packer's, plus one; 0 is 0.
 struct entry {
-    uint16_t face;
-    uint8_t flags[2], ping[4], pong[4];
+    uint16_t face, flags, ping, pong;
 };
-_Static_assert(sizeof(struct entry) == 12, "no padding");
+_Static_assert(sizeof(struct entry) == 8, "no padding");
 
 // The packet: what stands before the slots, the slots, what stands between them and the gossip, the gossip,
 // and what follows it.
@@ -59,6 +60,8 @@ struct packer {
     struct message_pool *pool;
     struct shared **shelves;
     uint64_t shelf_count, shared_count; // shelf_count is a power of two
+    uint64_t holders;                   // of what is packed, those in `recent` aside
+    uint32_t times_from;                // 0: none was packed yet
     struct faces faces;
     struct entry *entries; // of the packet at hand
     struct shared **runs;
@@ -176,18 +179,32 @@ static bool know_face(struct faces *faces, const uint8_t *entry, uint16_t *numbe
 // -- gossip
 // ----------------------------------------------------------------------------------------------------------
 
+static bool pack_time(struct packer *packer, const uint8_t *from, uint16_t *to) {
+    uint32_t time;
+    memcpy(&time, from, sizeof time);
+    time = __builtin_bswap32(time);
+    if (time && !packer->times_from) packer->times_from = time > TIMES_BEFORE ? time - TIMES_BEFORE : 1;
+    *to = time ? (uint16_t)(time - packer->times_from + 1) : 0;
+    return !time || (time >= packer->times_from && time - packer->times_from < UINT16_MAX);
+}
+
+static void unpack_time(const struct packer *packer, uint16_t from, uint8_t *to) {
+    uint32_t time = __builtin_bswap32(from ? packer->times_from + from - 1 : 0);
+    memcpy(to, &time, sizeof time);
+}
+
 static bool pack_entry(struct packer *packer, const uint8_t *from, struct entry *entry) {
-    memcpy(entry->flags, from + GOSSIP_FLAGS_AT, sizeof entry->flags);
-    memcpy(entry->ping, from + GOSSIP_PING_AT, sizeof entry->ping);
-    memcpy(entry->pong, from + GOSSIP_PONG_AT, sizeof entry->pong);
-    return know_face(&packer->faces, from, &entry->face);
+    memcpy(&entry->flags, from + GOSSIP_FLAGS_AT, sizeof entry->flags);
+    return pack_time(packer, from + GOSSIP_PING_AT, &entry->ping) &&
+           pack_time(packer, from + GOSSIP_PONG_AT, &entry->pong) &&
+           know_face(&packer->faces, from, &entry->face);
 }
 
 static void unpack_entry(const struct packer *packer, const struct entry *entry, uint8_t *to) {
     memcpy(to, packer->faces.items[entry->face], PACKET_GOSSIP_SIZE);
-    memcpy(to + GOSSIP_FLAGS_AT, entry->flags, sizeof entry->flags);
-    memcpy(to + GOSSIP_PING_AT, entry->ping, sizeof entry->ping);
-    memcpy(to + GOSSIP_PONG_AT, entry->pong, sizeof entry->pong);
+    memcpy(to + GOSSIP_FLAGS_AT, &entry->flags, sizeof entry->flags);
+    unpack_time(packer, entry->ping, to + GOSSIP_PING_AT);
+    unpack_time(packer, entry->pong, to + GOSSIP_PONG_AT);
 }
 
 static bool pack_entries(struct packer *packer, const uint8_t *from, uint32_t count) {
@@ -268,11 +285,28 @@ static struct packed *pack(struct packer *packer, const struct cluster_message *
     return packed;
 }
 
+static void release(struct packer *packer, struct packed *packed) {
+    if (--packed->references) return;
+    unshare(packer, packed->slots);
+    for (uint32_t i = 0; i < packed->runs_count; i++)
+        unshare(packer, packed->runs[i]);
+    mem_free(packed);
+}
+
 static void forget_recent(struct packer *packer, size_t at) {
     if (!packer->recent[at].message) return;
     cluster_message_release(packer->recent[at].message);
-    packer_drop(packer, packer->recent[at].packed);
+    release(packer, packer->recent[at].packed);
     packer->recent[at].message = NULL;
+}
+
+// Nobody holds anything: what was known of nodes and times is not needed any more.
+static void begin_anew(struct packer *packer) {
+    for (size_t i = 0; i < RECENT; i++)
+        forget_recent(packer, i);
+    packer->times_from = 0;
+    memset(packer->faces.places, 0, (size_t)packer->faces.size * 2 * sizeof *packer->faces.places);
+    packer->faces.count = 0;
 }
 
 // The message is held, so that no other can come to lie where it does.
@@ -286,12 +320,15 @@ static void keep_recent(struct packer *packer, size_t at, struct cluster_message
 
 struct packed *packer_pack(struct packer *packer, struct cluster_message *message) {
     size_t at = mix((uintptr_t)message) % RECENT;
-    if (packer->recent[at].message == message) {
-        packer->recent[at].packed->references++;
-        return packer->recent[at].packed;
-    }
-    struct packed *packed = pack(packer, message);
-    if (packed && message->references > 1) keep_recent(packer, at, message, packed);
+    if (packer->holders == 0) begin_anew(packer);
+    bool known = packer->recent[at].message == message;
+    struct packed *packed = known ? packer->recent[at].packed : pack(packer, message);
+    if (!packed) return NULL;
+    packer->holders++;
+    if (known)
+        packed->references++;
+    else if (message->references > 1)
+        keep_recent(packer, at, message, packed);
     return packed;
 }
 
@@ -307,11 +344,8 @@ struct cluster_message *packer_unpack(struct packer *packer, struct packed *pack
 }
 
 void packer_drop(struct packer *packer, struct packed *packed) {
-    if (--packed->references) return;
-    unshare(packer, packed->slots);
-    for (uint32_t i = 0; i < packed->runs_count; i++)
-        unshare(packer, packed->runs[i]);
-    mem_free(packed);
+    packer->holders--;
+    release(packer, packed);
 }
 
 // -- the packer

@@ -18,9 +18,9 @@ struct packer *packer_create(void);
 // Everything that it packed must have been unpacked or dropped.
 void packer_free(struct packer *packer);
 
-// The message in less room, or NULL for one that is no packet, or that tells of more nodes than a packer
-// knows. The message stays its holder's; where it has several that pack it soon after each other, they get
-// the same one.
+// The message in less room, or NULL for one that is no packet, or that tells of more nodes or of times
+// further apart than a packer counts (hours). The message stays its holder's; where it has several that pack
+// it soon after each other, they get the same one.
 struct packed *packer_pack(struct packer *packer, struct cluster_message *message);
 
 // The message again, with one reference; its holder has `packed` no more.

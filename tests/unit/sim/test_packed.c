@@ -12,17 +12,21 @@
 #include "cluster/packet.h"
 #include "sim/packed.h"
 
-enum { NODES = 40, MESSAGES = 500, GOSSIP_MAX = 30 };
+enum { NODES = 40, MESSAGES = 500, GOSSIP_MAX = 30, UNIX_TIME = 1700000000, HOUR = 3600 };
 
 static struct prng prng;
 static struct message_pool *pool;
+
+static uint32_t some_time(void) {
+    return prng_below(&prng, 3) ? UNIX_TIME + (uint32_t)prng_below(&prng, HOUR) : 0;
+}
 
 // A node as others tell of it: its name and address are always the same.
 static struct packet_gossip node_at(unsigned index) {
     struct packet_gossip node = {.port = (uint16_t)(7000 + index),
                                  .bus_port = (uint16_t)(17000 + index),
-                                 .ping_sent = (uint32_t)prng_next(&prng),
-                                 .pong_received = (uint32_t)prng_next(&prng),
+                                 .ping_sent = some_time(),
+                                 .pong_received = some_time(),
                                  .flags = (uint16_t)prng_next(&prng)};
     memset(node.id, 'a' + (int)(index % 26), sizeof node.id);
     node.id[0] = (char)('0' + index / 26);
@@ -125,12 +129,42 @@ static void several_holders_share_what_is_packed(void **state) {
     packer_free(packer);
 }
 
+static struct packed *pack_one_of_time(struct packer *packer, uint32_t time) {
+    struct packet packet = {.count = 1};
+    struct packet_gossip gossip = {.port = 7000, .bus_port = 17000, .pong_received = time};
+    struct cluster_message *message = message_create(pool, PACKET_HEADER_SIZE + PACKET_GOSSIP_SIZE);
+    memset(gossip.id, 'a', sizeof gossip.id);
+    packet_header_write(message->data, &packet, message->size);
+    packet_gossip_write(message->data + PACKET_HEADER_SIZE, &gossip);
+    struct packed *packed = packer_pack(packer, message);
+    cluster_message_release(message);
+    return packed;
+}
+
+// As long as something is packed, times are counted from its own.
+static void times_far_apart_are_left_alone(void **state) {
+    struct packer *packer = packer_create();
+    struct packed *packed = pack_one_of_time(packer, UNIX_TIME), *near;
+    assert_non_null(packed);
+    assert_null(pack_one_of_time(packer, UNIX_TIME + 20 * HOUR));
+    assert_null(pack_one_of_time(packer, UNIX_TIME - 20 * HOUR));
+    near = pack_one_of_time(packer, UNIX_TIME - 2 * HOUR);
+    assert_non_null(near);
+    packer_drop(packer, near);
+    packer_drop(packer, packed);
+    packed = pack_one_of_time(packer, UNIX_TIME + 20 * HOUR);
+    assert_non_null(packed);
+    packer_drop(packer, packed);
+    packer_free(packer);
+}
+
 // More nodes than a packer has numbers for.
 static void too_many_nodes_are_left_alone(void **state) {
     enum { PER_MESSAGE = 500, FULL_AFTER = 65536 / PER_MESSAGE };
     struct packer *packer = packer_create();
     struct packet packet = {.count = PER_MESSAGE};
     struct packet_gossip gossip = {.port = 7000, .bus_port = 17000};
+    struct packed *held = pack_one_of_time(packer, UNIX_TIME); // else it would begin anew
     for (unsigned i = 0; i <= FULL_AFTER; i++) {
         struct cluster_message *message =
             message_create(pool, PACKET_HEADER_SIZE + PER_MESSAGE * PACKET_GOSSIP_SIZE);
@@ -145,6 +179,7 @@ static void too_many_nodes_are_left_alone(void **state) {
         if (packed) packer_drop(packer, packed);
         cluster_message_release(message);
     }
+    packer_drop(packer, held);
     packer_free(packer);
 }
 
@@ -165,6 +200,7 @@ int main(void) {
         cmocka_unit_test(other_packets_are_packed_too),
         cmocka_unit_test(what_is_no_packet_is_left_alone),
         cmocka_unit_test(several_holders_share_what_is_packed),
+        cmocka_unit_test(times_far_apart_are_left_alone),
         cmocka_unit_test(too_many_nodes_are_left_alone),
     };
     return cmocka_run_group_tests(tests, make_pool, drop_pool);
