@@ -6,7 +6,12 @@
 #include "base/memory.h"
 #include "sim/packed.h"
 
-enum { PACKED_FROM_US = 10000 }; // a message that is under way for so long is packed
+enum {
+    PACKED_FROM_US = 10000, // a message that is under way for so long is packed,
+    LOOSE_MAX = 256 << 20,  // and any, where so many bytes are under way that are not
+    STAMP_SIDE = 1,         // in a message's event: where it started,
+    STAMP_LOOSE = 2,        // and whether its bytes count among these
+};
 
 // What is under way. Both NULL: the end of the stream.
 struct parcel {
@@ -130,11 +135,12 @@ void network_free(struct network *network) {
 }
 
 static void plan(struct connection *connection, uint64_t at, event_handler *handler, void *payload,
-                 int side) {
+                 int stamp) {
     connection->under_way++;
     struct event *event =
-        world_plan(connection->network->world, at, handler, connection, payload, (uint64_t)side);
-    if (handler == message_arrives || handler == packed_arrives) event->about = connection->node[!side] + 1;
+        world_plan(connection->network->world, at, handler, connection, payload, (uint64_t)stamp);
+    if (handler == message_arrives || handler == packed_arrives)
+        event->about = connection->node[!(stamp & STAMP_SIDE)] + 1;
 }
 
 // One way through the network, in microseconds, with the troubles of both hosts.
@@ -266,12 +272,16 @@ static void send(struct connection *connection, int side, struct cluster_message
     if (at < connection->due[side]) at = connection->due[side];
     connection->due[side] = at;
     connection->queued[side]++;
-    bool worth_it = message && at - now > PACKED_FROM_US;
+    bool worth_it = message && (at - now > PACKED_FROM_US || network->loose > LOOSE_MAX);
     struct packed *packed = worth_it ? packer_pack(network->packer, message) : NULL;
+    // A message to several takes its room once.
+    bool counts = message && !packed && message->references == 1;
+    if (counts) network->loose += message->size;
     if (packed)
         plan(connection, at, packed_arrives, packed, side);
     else
-        plan(connection, at, message_arrives, message ? cluster_message_retain(message) : NULL, side);
+        plan(connection, at, message_arrives, message ? cluster_message_retain(message) : NULL,
+             side | (counts ? STAMP_LOOSE : 0));
 }
 
 void network_send(struct connection *connection, int side, struct cluster_message *message) {
@@ -419,7 +429,10 @@ static void arrive(struct connection *connection, int side, struct parcel parcel
 }
 
 static void message_arrives(struct event *event) {
-    arrive(event->subject, (int)event->stamp, (struct parcel){.message = event->payload});
+    struct connection *connection = event->subject;
+    struct cluster_message *message = event->payload;
+    if (event->stamp & STAMP_LOOSE) connection->network->loose -= message->size;
+    arrive(connection, (int)event->stamp & STAMP_SIDE, (struct parcel){.message = message});
 }
 
 static void packed_arrives(struct event *event) {

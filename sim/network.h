@@ -77,6 +77,7 @@ struct network {
     uint64_t connections;
     uint32_t accepted; // how many were
     uint64_t lines;    // of messages that a blocked path holds up
+    uint64_t loose;    // bytes of messages that are under way as they are
     bool closing;      // the run is over: what is under way goes nowhere
 };
 
