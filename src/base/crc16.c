@@ -16,7 +16,7 @@ __attribute__((constructor)) static void fill_slices(void) {
             slices[k][b] = (uint16_t)((slices[k - 1][b] << 8) ^ slices[0][slices[k - 1][b] >> 8]);
 }
 
-uint16_t crc16(const void *data, size_t size) {
+static inline uint16_t crc_of(const void *data, size_t size) {
     const unsigned char *at = data;
     uint16_t crc = 0;
     for (; size >= 8; size -= 8, at += 8)
@@ -25,6 +25,10 @@ uint16_t crc16(const void *data, size_t size) {
     for (; size; size--, at++)
         crc = (uint16_t)((crc << 8) ^ slices[0][(crc >> 8) ^ *at]);
     return crc;
+}
+
+uint16_t crc16(const void *data, size_t size) {
+    return crc_of(data, size);
 }
 
 // Does one of the word's bytes open a tag?
@@ -50,5 +54,5 @@ __attribute__((noinline)) static struct bytes hashed_part(struct bytes key) {
 
 unsigned hash_slot(struct bytes key) {
     if (may_have_tag(key)) key = hashed_part(key);
-    return crc16(key.data, key.size) & (HASH_SLOTS - 1);
+    return crc_of(key.data, key.size) & (HASH_SLOTS - 1);
 }

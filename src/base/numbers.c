@@ -39,28 +39,23 @@ bool number_parse(struct bytes text, int64_t *value) {
     return true;
 }
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+const char number__pairs[] = "00010203040506070809101112131415161718192021222324"
                                   "25262728293031323334353637383940414243444546474849"
                                   "50515253545556575859606162636465666768697071727374"
                                   "75767778798081828384858687888990919293949596979899";
 
 size_t number_format_unsigned(char *text, uint64_t value) {
-    if (value >= 10 && value < 100) { // sizes of small strings, mostly
-        memcpy(text, digit_pairs + value * 2, 2);
-        text[2] = '\0';
-        return 2;
-    }
     char digits[NUMBER_TEXT_MAX];
     char *at = digits + sizeof digits;
     while (value >= 100) {
         unsigned pair = (unsigned)(value % 100) * 2;
         value /= 100;
         at -= 2;
-        memcpy(at, digit_pairs + pair, 2);
+        memcpy(at, number__pairs + pair, 2);
     }
     if (value >= 10) {
         at -= 2;
-        memcpy(at, digit_pairs + value * 2, 2);
+        memcpy(at, number__pairs + value * 2, 2);
     } else {
         *--at = (char)('0' + value);
     }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/bytes.h"
 
@@ -24,14 +25,17 @@ bool number_parse_unsigned(struct bytes text, uint64_t *value);
 size_t number_format(char *text, int64_t value);
 size_t number_format_unsigned(char *text, uint64_t value);
 
+extern const char number__pairs[]; // "00" to "99"
+
 // Writes `value` in decimal at `at`, which has room for NUMBER_TEXT_MAX bytes, not terminated; returns its end. Meant for
 // the sizes and counts of the protocol: the small ones cost little.
 static inline char *number_put(char *at, uint64_t value) {
     if (value >= 100) return at + number_format_unsigned(at, value);
-    unsigned tens = (unsigned)value / 10;
-    *at = (char)('0' + tens);
-    at += tens != 0;
-    *at = (char)('0' + ((unsigned)value - tens * 10));
+    if (value >= 10) {
+        memcpy(at, number__pairs + value * 2, 2);
+        return at + 2;
+    }
+    *at = (char)('0' + value);
     return at + 1;
 }
 

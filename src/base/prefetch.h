@@ -9,4 +9,14 @@ static inline void prefetch(const void *address) {
     __asm__ volatile("");
 }
 
+// Likewise for what will be written to, so that no other core has it then.
+static inline void prefetch_to_write(const void *address) {
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address)); // where it is unknown, it does nothing
+#else
+    __builtin_prefetch(address, 1);
+    __asm__ volatile("");
+#endif
+}
+
 #endif

@@ -71,17 +71,27 @@ void dispatch_end_exclusive(struct dispatcher *dispatcher) {
 
 // --- Looking ahead.
 
-void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared) {
+static inline void prepare(struct keyspace *keyspace, unsigned db, struct prepared *prepared) {
     const struct resp_command *parsed = &prepared->parsed;
     prepared->key = (struct bytes){NULL, 0};
-    prepared->command = command_recall(parsed->note, parsed->argv, parsed->argc);
-    const struct command *command = prepared->command;
+    const struct command *command = command_recall(parsed->note, parsed->argv, parsed->argc);
+    prepared->command = command;
     if (!command || command->first_key == 0 || command->first_key >= parsed->argc) return;
     struct bytes key = parsed->argv[command->first_key];
     prepared->key = key;
     prepared->slot = hash_slot(key);
     prepared->hash = hash_bytes(key.data, key.size);
-    keyspace_prefetch_slot(dispatcher->keyspace, session->db, prepared->slot);
+    keyspace_prefetch_slot(keyspace, db, prepared->slot);
+}
+
+void dispatch_prepare_all(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared,
+                          unsigned count) {
+    for (struct prepared *at = prepared; at < prepared + count; at++)
+        prepare(dispatcher->keyspace, session->db, at);
+}
+
+void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared) {
+    prepare(dispatcher->keyspace, session->db, prepared);
 }
 
 void dispatch_prefetch_buckets(struct dispatcher *dispatcher, const struct session *session,

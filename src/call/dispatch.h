@@ -71,6 +71,8 @@ void dispatch_look_around(struct dispatcher *dispatcher);
 
 // Looks the command up, finds its first key and asks the cache for its table. Takes no lock.
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared);
+void dispatch_prepare_all(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared,
+                          unsigned count);
 // The second and the third wave of a batch's prefetch, for `count` commands of a session: the keys' buckets, then their
 // entries.
 void dispatch_prefetch_buckets(struct dispatcher *dispatcher, const struct session *session,

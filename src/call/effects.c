@@ -13,10 +13,9 @@ static bool wanted(const struct dispatcher *dispatcher) {
 static void append_header(struct buffer *out, char kind, size_t value) {
     char text[NUMBER_TEXT_MAX + 3];
     text[0] = kind;
-    size_t size = 1 + number_format_unsigned(text + 1, value);
-    text[size] = '\r';
-    text[size + 1] = '\n';
-    buffer_append(out, text, size + 2);
+    char *end = number_put(text + 1, value);
+    memcpy(end, "\r\n", 2);
+    buffer_append(out, text, (size_t)(end + 2 - text));
 }
 
 static void append_bulk(struct buffer *out, struct bytes bytes) {
@@ -57,11 +56,14 @@ void effects_add(struct dispatcher *dispatcher, unsigned db, int argc, const str
     if (wanted(dispatcher)) gather(dispatcher, db, argc, argv, (struct bytes){NULL, 0});
 }
 
-void effects_finish(struct call *call) {
-    if (call->effect_replaced || !wanted(call->dispatcher)) return;
+__attribute__((noinline)) static void gather_itself(struct call *call) {
     const struct resp_command *parsed = &call->prepared->parsed;
     struct bytes raw = parsed->is_inline ? (struct bytes){NULL, 0} : parsed->raw;
     gather(call->dispatcher, call->db, call->argc, call->argv, raw);
+}
+
+void effects_finish(struct call *call) {
+    if (!call->effect_replaced && wanted(call->dispatcher)) gather_itself(call);
 }
 
 void effects__journal(struct dispatcher *dispatcher, struct session *session) {

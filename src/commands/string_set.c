@@ -22,7 +22,7 @@ static void effect_without_get(struct call *call, unsigned options) {
     call_effect(call, count, effect);
 }
 
-static void set_with_options(struct call *call) {
+__attribute__((noinline)) static void set_with_options(struct call *call) {
     struct bytes key = call->argv[1], value = call->argv[2];
     struct string_options options;
     int64_t expire_ms;

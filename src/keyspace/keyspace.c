@@ -9,6 +9,10 @@
 #include "keyspace/keyspace_private.h"
 #include "keyspace/slot_lock.h"
 
+enum {
+    PREFETCH_LOCKED_MIN = 16, // entries of a slot: of so few, most are in the cache
+};
+
 struct keyspace *keyspace_create(unsigned databases) {
     struct keyspace *keyspace = mem_aligned_alloc(64, sizeof *keyspace);
     memset(keyspace, 0, sizeof *keyspace);
@@ -44,9 +48,7 @@ struct table *keyspace__table(const struct keyspace *keyspace, unsigned db, unsi
     return tables ? &tables[slot] : NULL;
 }
 
-static struct table *table_for_writing(struct keyspace *keyspace, unsigned db, unsigned slot) {
-    struct table *table = keyspace__table(keyspace, db, slot);
-    if (__builtin_expect(table != NULL, 1)) return table;
+__attribute__((noinline)) static struct table *make_tables(struct keyspace *keyspace, unsigned db, unsigned slot) {
     // Two slots may be written for the first time at once, by two workers.
     lock_acquire(&keyspace->databases_lock);
     if (!keyspace->databases[db].tables) {
@@ -55,6 +57,11 @@ static struct table *table_for_writing(struct keyspace *keyspace, unsigned db, u
     }
     lock_release(&keyspace->databases_lock);
     return &keyspace->databases[db].tables[slot];
+}
+
+static inline struct table *table_for_writing(struct keyspace *keyspace, unsigned db, unsigned slot) {
+    struct table *table = keyspace__table(keyspace, db, slot);
+    return __builtin_expect(table != NULL, 1) ? table : make_tables(keyspace, db, slot);
 }
 
 // --- Entries.
@@ -83,42 +90,70 @@ static struct entry *make_entry(struct bytes key, enum entry_encoding encoding, 
     return entry;
 }
 
-// Could `old` hold a value of this size and expiry without moving, and without wasting much?
-static bool fits_in_place(struct entry *old, size_t value_size, bool expiry) {
-    if (old->has_expiry != expiry || old->encoding == ENCODING_BLOB) return false;
-    if (old->value_size == value_size) return true;
+// Where a value is to be written, and what is there.
+struct target {
+    struct table *table;
+    uint64_t *place; // of the old entry, or NULL
+    uint64_t hash;
+    struct bytes key;
+    int64_t expire_ms, now_ms;
+};
+
+static inline void aim(struct target *target, struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                       struct bytes key, int64_t expire_ms, int64_t now_ms) {
+    struct table *table = table_for_writing(keyspace, db, slot);
+    *target = (struct target){.table = table,
+                              .place = table_find(table, hash, key),
+                              .hash = hash,
+                              .key = key,
+                              .expire_ms = expire_ms,
+                              .now_ms = now_ms};
+}
+
+static inline struct entry *target_entry(const struct target *target) {
+    return target->place ? table_place_entry(target->place) : NULL;
+}
+
+// Could `old`, which has another size, hold a value of this one without moving, and without wasting much?
+static bool has_room(struct entry *old, size_t value_size, bool expiry) {
     size_t needed = entry_size(old->key_size, value_size, expiry);
     size_t room = mem_usable_size(old);
     return needed <= room && room <= needed + 16 + needed / 4;
 }
 
-// The entry to write a value of this size into: the old one where it fits, else a new one in its place.
-static struct entry *prepare_entry(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
-                                   struct bytes key, enum entry_encoding encoding, size_t value_size,
-                                   int64_t expire_ms, int64_t now_ms) {
-    struct table *table = table_for_writing(keyspace, db, slot);
-    uint64_t *place = table_find(table, hash, key);
-    struct entry *old = place ? table_place_entry(place) : NULL;
-    if (old && fits_in_place(old, value_size, expire_ms != NO_EXPIRY)) {
-        if (old->has_expiry) memcpy(old->data, &expire_ms, sizeof expire_ms);
-        old->encoding = encoding;
-        old->value_size = (uint32_t)value_size;
-        old->raw = false;
-        access_use(&keyspace->access, old, now_ms);
-        return old;
-    }
-    struct entry *entry = make_entry(key, encoding, value_size, expire_ms);
+static inline bool fits_in_place(struct entry *old, size_t value_size, bool expiry) {
+    if (old->has_expiry != expiry || old->encoding == ENCODING_BLOB) return false;
+    return old->value_size == value_size || has_room(old, value_size, expiry);
+}
+
+static struct entry *put_new_entry(struct keyspace *keyspace, const struct target *target, enum entry_encoding encoding,
+                                   size_t value_size) {
+    struct entry *entry = make_entry(target->key, encoding, value_size, target->expire_ms), *old = target_entry(target);
     if (!entry) return NULL;
-    if (place) {
+    if (old) {
         entry->access = old->access;
-        access_use(&keyspace->access, entry, now_ms);
-        table_place_set(table, place, entry);
+        access_use(&keyspace->access, entry, target->now_ms);
+        table_place_set(target->table, target->place, entry);
         free_entry(old);
     } else {
-        access_start(&keyspace->access, entry, now_ms);
-        table_insert(table, hash, entry);
+        access_start(&keyspace->access, entry, target->now_ms);
+        table_insert(target->table, target->hash, entry);
     }
     return entry;
+}
+
+// The entry to write a value of this size into: the old one where it fits, else a new one in its place.
+static inline struct entry *prepare_entry(struct keyspace *keyspace, const struct target *target,
+                                          enum entry_encoding encoding, size_t value_size) {
+    struct entry *old = target_entry(target);
+    if (!old || !fits_in_place(old, value_size, target->expire_ms != NO_EXPIRY))
+        return put_new_entry(keyspace, target, encoding, value_size);
+    if (old->has_expiry) memcpy(old->data, &target->expire_ms, sizeof target->expire_ms);
+    old->encoding = encoding;
+    old->value_size = (uint32_t)value_size;
+    old->raw = false;
+    access_use(&keyspace->access, old, target->now_ms);
+    return old;
 }
 
 struct entry *keyspace_find(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash, struct bytes key) {
@@ -140,42 +175,46 @@ static bool as_integer(struct bytes value, int64_t *integer) {
     return number_parse(value, integer);
 }
 
+static struct entry *write_integer(struct keyspace *keyspace, const struct target *target, int64_t integer) {
+    struct entry *entry = prepare_entry(keyspace, target, ENCODING_INTEGER, sizeof integer);
+    if (entry) memcpy(entry__value_data(entry), &integer, sizeof integer);
+    return entry;
+}
+
+// A pointer has the size of an integer, so an old blob's entry never looks fit: its blob is released with it.
+static struct entry *write_blob(struct keyspace *keyspace, const struct target *target, struct blob *blob) {
+    struct entry *entry = blob ? prepare_entry(keyspace, target, ENCODING_BLOB, sizeof blob) : NULL;
+    if (entry)
+        memcpy(entry__value_data(entry), &blob, sizeof blob);
+    else if (blob)
+        blob_release(blob);
+    return entry;
+}
+
+static struct blob *blob_of(struct bytes value) {
+    struct blob *blob = blob_create(value.size, value.size);
+    if (blob) memcpy(blob->data, value.data, value.size);
+    return blob;
+}
+
 struct entry *keyspace_set_string(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
                                   struct bytes key, struct bytes value, int64_t expire_ms, int64_t now_ms) {
+    struct target target;
+    aim(&target, keyspace, db, slot, hash, key, expire_ms, now_ms);
     int64_t integer;
-    if (as_integer(value, &integer)) {
-        struct entry *entry =
-            prepare_entry(keyspace, db, slot, hash, key, ENCODING_INTEGER, sizeof integer, expire_ms, now_ms);
-        if (entry) memcpy(entry__value_data(entry), &integer, sizeof integer);
-        return entry;
-    }
-    if (value.size <= ENTRY_EMBEDDED_MAX) {
-        struct entry *entry =
-            prepare_entry(keyspace, db, slot, hash, key, ENCODING_EMBEDDED, value.size, expire_ms, now_ms);
-        if (entry) memcpy(entry__value_data(entry), value.data, value.size);
-        return entry;
-    }
-    struct blob *blob = blob_create(value.size, value.size);
-    if (!blob) return NULL;
-    memcpy(blob->data, value.data, value.size);
-    // A pointer has the size of an integer, so an old blob's entry never looks fit: its blob is released with it.
-    struct entry *entry = prepare_entry(keyspace, db, slot, hash, key, ENCODING_BLOB, sizeof blob, expire_ms, now_ms);
-    if (!entry) {
-        blob_release(blob);
-        return NULL;
-    }
-    memcpy(entry__value_data(entry), &blob, sizeof blob);
+    if (as_integer(value, &integer)) return write_integer(keyspace, &target, integer);
+    if (value.size > ENTRY_EMBEDDED_MAX) return write_blob(keyspace, &target, blob_of(value));
+    struct entry *entry = prepare_entry(keyspace, &target, ENCODING_EMBEDDED, value.size);
+    if (entry) memcpy(entry__value_data(entry), value.data, value.size);
     return entry;
 }
 
 struct entry *keyspace_set_integer(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
                                    struct bytes key, int64_t value, int64_t now_ms) {
-    struct entry *old = keyspace_find(keyspace, db, slot, hash, key);
-    int64_t expire_ms = old ? entry_expiry(old) : NO_EXPIRY;
-    struct entry *entry =
-        prepare_entry(keyspace, db, slot, hash, key, ENCODING_INTEGER, sizeof value, expire_ms, now_ms);
-    if (entry) memcpy(entry__value_data(entry), &value, sizeof value);
-    return entry;
+    struct target target;
+    aim(&target, keyspace, db, slot, hash, key, NO_EXPIRY, now_ms);
+    if (target.place) target.expire_ms = entry_expiry(target_entry(&target));
+    return write_integer(keyspace, &target, value);
 }
 
 // A blob with the string's bytes, zero-filled to `size`, with room to grow.
@@ -207,7 +246,9 @@ static struct blob *open_blob(struct entry *entry, size_t size) {
 
 struct entry *keyspace_open_string(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
                                    struct bytes key, size_t size, int64_t now_ms, char **data) {
-    struct entry *old = keyspace_find(keyspace, db, slot, hash, key);
+    struct target target;
+    aim(&target, keyspace, db, slot, hash, key, NO_EXPIRY, now_ms);
+    struct entry *old = target_entry(&target);
     if (old && old->encoding == ENCODING_BLOB) {
         struct blob *blob = open_blob(old, size);
         if (!blob) return NULL;
@@ -217,31 +258,24 @@ struct entry *keyspace_open_string(struct keyspace *keyspace, unsigned db, unsig
     }
     char copy[ENTRY_EMBEDDED_MAX]; // an integer's text fits as well
     struct bytes value = {copy, 0};
-    int64_t expire_ms = NO_EXPIRY;
     if (old) {
         value = entry_string(old, copy);
         if (value.data != copy) memcpy(copy, value.data, value.size);
         value.data = copy;
-        expire_ms = entry_expiry(old);
+        target.expire_ms = entry_expiry(old);
     }
     if (size < value.size) size = value.size;
     struct entry *entry;
     if (size <= ENTRY_EMBEDDED_MAX) {
-        entry = prepare_entry(keyspace, db, slot, hash, key, ENCODING_EMBEDDED, size, expire_ms, now_ms);
+        entry = prepare_entry(keyspace, &target, ENCODING_EMBEDDED, size);
         if (!entry) return NULL;
         *data = entry__value_data(entry);
         memcpy(*data, value.data, value.size);
         memset(*data + value.size, 0, size - value.size);
     } else {
-        struct blob *blob = widened_blob(value, size);
-        if (!blob) return NULL;
-        entry = prepare_entry(keyspace, db, slot, hash, key, ENCODING_BLOB, sizeof blob, expire_ms, now_ms);
-        if (!entry) {
-            blob_release(blob);
-            return NULL;
-        }
-        memcpy(entry__value_data(entry), &blob, sizeof blob);
-        *data = blob->data;
+        entry = write_blob(keyspace, &target, widened_blob(value, size));
+        if (!entry) return NULL;
+        *data = entry_blob(entry)->data;
     }
     entry->raw = true;
     return entry;
@@ -279,7 +313,10 @@ bool keyspace_remove(struct keyspace *keyspace, unsigned db, unsigned slot, uint
 }
 
 void keyspace_prefetch_slot(const struct keyspace *keyspace, unsigned db, unsigned slot) {
-    prefetch(&keyspace->slots[slot]);
+    if (slot_locks_needed((struct keyspace *)keyspace))
+        prefetch_to_write(&keyspace->slots[slot]);
+    else
+        prefetch(&keyspace->slots[slot]);
     if (__builtin_expect(db != keyspace->swapped_zero, 0)) {
         const struct table *table = keyspace__table(keyspace, db, slot);
         if (table) prefetch(table);
@@ -291,14 +328,23 @@ void keyspace_prefetch_bucket(const struct keyspace *keyspace, unsigned db, unsi
     if (table) table_prefetch_bucket(table, hash);
 }
 
-// While other threads may change the slot, its buckets are looked at under its lock, or not at all when that is taken.
-void keyspace_prefetch_entry(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
+// While other threads may change the slot, its buckets are looked at under its lock, or not at all when that is taken, or
+// would cost more than is gained.
+__attribute__((noinline)) static void prefetch_entry_locked(const struct keyspace *keyspace, const struct table *table,
+                                                            unsigned slot, uint64_t hash) {
     struct lock *lock = (struct lock *)&keyspace->slots[slot].lock;
-    bool locking = slot_locks_needed((struct keyspace *)keyspace);
-    if (locking && !lock_try(lock)) return;
+    if (__atomic_load_n(&table->count, __ATOMIC_RELAXED) < PREFETCH_LOCKED_MIN || !lock_try(lock)) return;
+    table_prefetch_entry(table, hash);
+    lock_release(lock);
+}
+
+void keyspace_prefetch_entry(const struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash) {
     const struct table *table = keyspace__table(keyspace, db, slot);
-    if (table) table_prefetch_entry(table, hash);
-    if (locking) lock_release(lock);
+    if (!table) return;
+    if (slot_locks_needed((struct keyspace *)keyspace))
+        prefetch_entry_locked(keyspace, table, slot, hash);
+    else
+        table_prefetch_entry(table, hash);
 }
 
 // --- Many keys.

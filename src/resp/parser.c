@@ -22,9 +22,12 @@ struct resp_piece {
 // The head of a command: its bytes before the first argument, "*2\r\n$3\r\nGET\r\n". A client repeats itself, so a
 // command that begins with the bytes of a former head is known without being read. A head that is not in use matches
 // nothing: no command begins with a zero byte.
-enum { HEAD_WORDS = 3, HEAD_MAX = HEAD_WORDS * sizeof(uint64_t), HEADS_BITS = 5 };
+struct head_words {
+    uint64_t first, second, third;
+};
+enum { HEAD_MAX = sizeof(struct head_words), HEADS_BITS = 5 };
 struct resp_head {
-    uint64_t words[HEAD_WORDS], mask[HEAD_WORDS]; // the mask leaves the bytes that belong to the head
+    struct head_words bytes, mask; // the mask leaves the bytes that belong to the head
     const void *note;
     uint16_t arguments;
     uint8_t size, name_at, name_size;
@@ -35,7 +38,7 @@ static struct resp_head *new_heads(void) {
     struct resp_head *heads = mem_aligned_alloc(64, size);
     memset(heads, 0, size);
     for (unsigned i = 0; i < 1u << HEADS_BITS; i++)
-        heads[i].mask[0] = UINT64_MAX;
+        heads[i].mask.first = UINT64_MAX;
     return heads;
 }
 
@@ -243,41 +246,40 @@ static inline const char *short_argument(const char *at, const char *end, struct
     return at + size + 2;
 }
 
-// The first HEAD_MAX bytes of the input; what it lacks is zero.
-static inline void load_words(struct bytes input, uint64_t words[HEAD_WORDS]) {
-    if (__builtin_expect(input.size >= HEAD_MAX, 1)) {
-        memcpy(words, input.data, HEAD_MAX);
-        return;
-    }
-    memset(words, 0, HEAD_MAX);
-    memcpy(words, input.data, input.size);
+// The first HEAD_MAX bytes of the input, which has that many.
+static inline struct head_words load_words(struct bytes input) {
+    return (struct head_words){bytes__word(input.data), bytes__word(input.data + 8), bytes__word(input.data + 16)};
+}
+
+// Likewise; what the input lacks is zero.
+static struct head_words load_some_words(struct bytes input) {
+    char padded[HEAD_MAX] = {0};
+    memcpy(padded, input.data, input.size < HEAD_MAX ? input.size : HEAD_MAX);
+    return load_words(bytes_of(padded, HEAD_MAX));
 }
 
 // Commands of the everyday kind differ in their number of arguments, and in the name, which begins at the ninth byte.
-static inline struct resp_head *head_place(struct resp_batch *batch, const uint64_t words[HEAD_WORDS]) {
-    uint64_t mixed = (words[1] << 16 ^ words[0]) * 0x9e3779b97f4a7c15u;
+static inline struct resp_head *head_place(struct resp_batch *batch, struct head_words words) {
+    uint64_t mixed = (words.second << 16 ^ words.first) * 0x9e3779b97f4a7c15u;
     return &batch->heads[mixed >> (64 - HEADS_BITS)];
 }
 
-static inline bool head_matches(const struct resp_head *head, const uint64_t words[HEAD_WORDS]) {
-    uint64_t differences = 0;
-#pragma GCC unroll 3
-    for (int i = 0; i < HEAD_WORDS; i++)
-        differences |= (words[i] ^ head->words[i]) & head->mask[i];
+static inline bool head_matches(const struct resp_head *head, struct head_words words) {
+    uint64_t differences = (words.first ^ head->bytes.first) & head->mask.first;
+    differences |= (words.second ^ head->bytes.second) & head->mask.second;
+    differences |= (words.third ^ head->bytes.third) & head->mask.third;
     return differences == 0;
 }
 
 // Remembers the head of a command that was read.
-static void remember_head(struct resp_head *head, const uint64_t words[HEAD_WORDS], const char *start,
-                          struct bytes name, int arguments) {
+static void remember_head(struct resp_head *head, const char *start, struct bytes name, int arguments) {
     size_t name_at = (size_t)(name.data - start), size = name_at + name.size + 2;
     *head = (struct resp_head){.arguments = (uint16_t)arguments,
                                .size = (uint8_t)size,
                                .name_at = (uint8_t)name_at,
                                .name_size = (uint8_t)name.size};
-    memset(head->mask, 0xff, size);
-    for (int i = 0; i < HEAD_WORDS; i++)
-        head->words[i] = words[i] & head->mask[i];
+    memset(&head->mask, 0xff, size);
+    memcpy(&head->bytes, start, size);
 }
 
 // What stands before the arguments of a command.
@@ -296,8 +298,7 @@ static inline void take_head(struct resp_head *head, struct bytes input, struct 
 }
 
 // Reads it the long way, and remembers it as a head if it has a head's size.
-static bool read_beginning(struct resp_head *head, struct bytes input, const uint64_t words[HEAD_WORDS],
-                           struct beginning *beginning) {
+static bool read_beginning(struct resp_head *head, struct bytes input, struct beginning *beginning) {
     if (input.size <= SHORT_LINE_MAX) return false;
     const char *at = short_length(input.data + 1, &beginning->arguments);
     if (!at || beginning->arguments == 0) return false;
@@ -305,7 +306,7 @@ static bool read_beginning(struct resp_head *head, struct bytes input, const uin
     beginning->note = NULL;
     if (!beginning->end) return false;
     if (beginning->end - input.data > (ptrdiff_t)HEAD_MAX) return true;
-    remember_head(head, words, input.data, beginning->name, (int)beginning->arguments);
+    remember_head(head, input.data, beginning->name, (int)beginning->arguments);
     beginning->note = &head->note;
     return true;
 }
@@ -331,11 +332,10 @@ static inline bool parse_rest(struct resp_batch *batch, struct bytes input, cons
     return true;
 }
 
-// The everyday case: a whole command of short arguments whose beginning is known. False: the long way judges it.
+// A whole command of short arguments whose beginning is known. False: the long way judges it.
 static inline bool parse_known(struct resp_batch *batch, struct bytes input, struct resp_command *command) {
-    uint64_t words[HEAD_WORDS];
     if (input.size < HEAD_MAX) return false;
-    memcpy(words, input.data, HEAD_MAX);
+    struct head_words words = load_words(input);
     struct resp_head *head = head_place(batch, words);
     if (__builtin_expect(!head_matches(head, words), 0)) return false;
     struct beginning beginning;
@@ -345,13 +345,12 @@ static inline bool parse_known(struct resp_batch *batch, struct bytes input, str
 
 // As parse_known, be the command as short and its beginning as new as they like.
 static bool parse_short(struct resp_batch *batch, struct bytes input, struct resp_command *command) {
-    uint64_t words[HEAD_WORDS];
-    load_words(input, words);
+    struct head_words words = load_some_words(input);
     struct resp_head *head = head_place(batch, words);
     struct beginning beginning;
     if (head_matches(head, words))
         take_head(head, input, &beginning);
-    else if (!read_beginning(head, input, words, &beginning))
+    else if (!read_beginning(head, input, &beginning))
         return false;
     return parse_rest(batch, input, &beginning, command);
 }
@@ -362,9 +361,25 @@ static inline bool allow_short(const struct resp_limits *limits) {
            limits->arguments_max >= SHORT_LENGTH_MAX;
 }
 
-__attribute__((noinline)) static enum resp_result parse_any(struct resp_parser *parser, struct resp_batch *batch,
-                                                            struct bytes input, const struct resp_limits *limits,
-                                                            struct resp_command *command) {
+unsigned resp_parse_known(struct resp_parser *parser, struct resp_batch *batch, struct bytes *input,
+                          const struct resp_limits *limits, struct resp_command *first, size_t stride, unsigned most) {
+    if (parser->arguments != 0 || !allow_short(limits)) return 0;
+    struct bytes rest = *input;
+    struct resp_command *command = first;
+    unsigned count = 0;
+    while (count < most && parse_known(batch, rest, command)) {
+        size_t size = command->raw.size;
+        rest = bytes_of(rest.data + size, rest.size - size);
+        command = (struct resp_command *)((char *)command + stride);
+        count++;
+    }
+    if (count) parser->wanted = 0;
+    *input = rest;
+    return count;
+}
+
+enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
+                            const struct resp_limits *limits, struct resp_command *command) {
     if (input.size == 0) return ask_for(parser, 1);
     parser->wanted = 0;
     if (parser->arguments == 0) {
@@ -395,13 +410,5 @@ __attribute__((noinline)) static enum resp_result parse_any(struct resp_parser *
     *command = (struct resp_command){
         .argv = arguments, .argc = (int)count, .raw = bytes_of(input.data, (size_t)(at - input.data))};
     resp_parser_restart(parser);
-    return RESP_COMMAND;
-}
-
-enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
-                            const struct resp_limits *limits, struct resp_command *command) {
-    if (__builtin_expect(parser->arguments != 0, 0) || !allow_short(limits) || !parse_known(batch, input, command))
-        return parse_any(parser, batch, input, limits, command);
-    parser->wanted = 0;
     return RESP_COMMAND;
 }

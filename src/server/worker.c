@@ -284,31 +284,58 @@ static void limits_of(const struct session *session, struct resp_limits *limits)
     limits->unauthenticated = !session->authenticated;
 }
 
-// Parses commands of one client into its part of the wave. True: there may be more of it for a later wave.
-static bool parse_some(struct worker *worker, struct wave_part *part) {
+static struct bytes unparsed(const struct connection *connection) {
+    return bytes_of(connection->input.data + connection->parsed, connection->input.size - connection->parsed);
+}
+
+// Parses the everyday commands that come next.
+static void parse_known(struct worker *worker, struct wave_part *part, const struct resp_limits *limits, unsigned most) {
     struct connection *connection = part->connection;
-    struct resp_limits limits;
-    limits_of(&connection->session, &limits);
-    unsigned room = WAVE_MAX - worker->filled, most = room < WAVE_PER_CLIENT ? room : WAVE_PER_CLIENT;
-    while (part->count < most) {
-        struct prepared *prepared = &part->commands[part->count];
-        struct bytes input = bytes_of(connection->input.data + connection->parsed,
-                                      connection->input.size - connection->parsed);
-        enum resp_result result = resp_parse(&connection->parser, &worker->batch, input, &limits, &prepared->parsed);
-        if (result == RESP_BATCH_FULL) return true;
-        if (result == RESP_PROTOCOL_ERROR) connection->protocol_error = connection->parser.error;
-        if (result != RESP_COMMAND) return false;
-        connection->parsed += prepared->parsed.raw.size;
-        if (prepared->parsed.argc == 0) {
-            if (part->count == 0) connection->executed = connection->parsed;
-            continue;
-        }
+    struct prepared *first = &part->commands[part->count];
+    struct bytes input = unparsed(connection);
+    unsigned count = resp_parse_known(&connection->parser, &worker->batch, &input, limits, &first->parsed,
+                                      sizeof *first, most - part->count);
+    connection->parsed = connection->input.size - input.size;
+    dispatch_prepare_all(&worker->dispatcher, &connection->session, first, count);
+    part->count += count;
+}
+
+// Parses whatever comes next.
+static enum resp_result parse_one(struct worker *worker, struct wave_part *part, const struct resp_limits *limits) {
+    struct connection *connection = part->connection;
+    struct prepared *prepared = &part->commands[part->count];
+    enum resp_result result =
+        resp_parse(&connection->parser, &worker->batch, unparsed(connection), limits, &prepared->parsed);
+    if (result == RESP_PROTOCOL_ERROR) connection->protocol_error = connection->parser.error;
+    if (result != RESP_COMMAND) return result;
+    connection->parsed += prepared->parsed.raw.size;
+    if (prepared->parsed.argc) {
         dispatch_prepare(&worker->dispatcher, &connection->session, prepared);
         part->count++;
-        // What follows an inline command shares its memory; what follows AUTH has other limits.
-        if (prepared->parsed.is_inline || limits.unauthenticated) return true;
+    } else if (part->count == 0) {
+        connection->executed = connection->parsed;
     }
-    return true;
+    return result;
+}
+
+// What follows an inline command shares its memory.
+static bool ends_inline(const struct wave_part *part) {
+    return part->count && part->commands[part->count - 1].parsed.is_inline;
+}
+
+// Parses commands of one client into its part of the wave. True: there may be more of it for a later wave.
+static bool parse_some(struct worker *worker, struct wave_part *part) {
+    struct resp_limits limits;
+    limits_of(&part->connection->session, &limits);
+    unsigned room = WAVE_MAX - worker->filled, most = room < WAVE_PER_CLIENT ? room : WAVE_PER_CLIENT;
+    if (limits.unauthenticated) most = 1; // what follows AUTH has other limits
+    for (;;) {
+        parse_known(worker, part, &limits, most);
+        if (part->count == most) return true;
+        enum resp_result result = parse_one(worker, part, &limits);
+        if (result != RESP_COMMAND) return result == RESP_BATCH_FULL;
+        if (part->count == most || ends_inline(part)) return true;
+    }
 }
 
 // Gives the client, which is ready, a part of the wave if it has a whole command; else it is ready no more.

@@ -35,6 +35,31 @@ static void describe(const struct resp_command *command, struct buffer *out) {
     buffer_append_byte(out, command->is_inline ? '~' : ';');
 }
 
+enum { KNOWN_MOST = 2 };
+static bool known_first;   // resp_parse_known is asked before resp_parse
+static unsigned known_got; // what it has given
+
+// Takes what resp_parse_known gives and writes it; returns how many bytes that were.
+static size_t take_known(struct resp_parser *parser, struct bytes input, struct buffer *out) {
+    struct wide {
+        struct resp_command command;
+        char other[24];
+    } commands[KNOWN_MOST];
+    struct bytes rest = input;
+    unsigned count = resp_parse_known(parser, &batch, &rest, &no_limits, &commands[0].command, sizeof *commands,
+                                      known_first ? KNOWN_MOST : 0);
+    const char *at = input.data;
+    for (unsigned i = 0; i < count; i++) {
+        assert_ptr_equal(commands[i].command.raw.data, at);
+        at += commands[i].command.raw.size;
+        describe(&commands[i].command, out);
+    }
+    assert_ptr_equal(rest.data, at);
+    assert_int_equal(rest.size, input.size - (size_t)(at - input.data));
+    known_got += count;
+    return (size_t)(at - input.data);
+}
+
 // Parses `input`, which comes in pieces that end at `first` and `second`, each time in another place of memory, and
 // writes what it finds.
 static void parse_in_pieces(struct bytes input, size_t first, size_t second, struct buffer *out) {
@@ -48,6 +73,7 @@ static void parse_in_pieces(struct bytes input, size_t first, size_t second, str
         struct resp_command command;
         for (;;) {
             resp_batch_reset(&batch);
+            at += take_known(&parser, bytes_of(copy + at, size - at), out);
             enum resp_result result =
                 resp_parse(&parser, &batch, bytes_of(copy + at, size - at), &no_limits, &command);
             if (result == RESP_MORE) break;
@@ -67,9 +93,11 @@ static void parse_in_pieces(struct bytes input, size_t first, size_t second, str
 static void every_cut_gives_the_same_commands(void **state) {
     static const char text[] = "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nline\r\n*1\r\n$0\r\n"
                                "PING  \"a b\"\r\n\r\n*0\r\n*-1\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\nEXISTS a 'b'\n"
-                               "*1\r\n$4\r\nPING\r\n";
-    static const char expected[] =
-        "[SET][key][line\r\n*1\r\n$0];[PING][a b]~~;;[GET][];[EXISTS][a][b]~[PING];";
+                               "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n*1\r\n$4\r\nPING\r\n";
+    static const char expected[] = "[SET][key][line\r\n*1\r\n$0];[PING][a b]~~;;[GET][];[EXISTS][a][b]~[PING];"
+                                   "[GET][0123456789];[PING];";
+    known_first = *state != NULL;
+    known_got = 0;
     struct bytes input = bytes_from_string(text);
     for (size_t first = 0; first <= input.size; first++)
         for (size_t second = first; second <= input.size; second++) {
@@ -78,12 +106,37 @@ static void every_cut_gives_the_same_commands(void **state) {
             assert_string_equal(buffer_string(&out), expected);
             buffer_free(&out);
         }
+    assert_true(known_first == (known_got != 0));
 }
 
 static enum resp_result parse(struct resp_parser *parser, struct bytes input, const struct resp_limits *limits) {
     struct resp_command command;
     resp_batch_reset(&batch);
     return resp_parse(parser, &batch, input, limits, &command);
+}
+
+static int open_for_known(void **state) {
+    *state = &known_first;
+    return open_batch(NULL);
+}
+
+// What it does not know, or may not take, is left as it was.
+static void known_are_taken_within_the_limits_only(void **state) {
+    static const char text[] = "*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n*2\r\n$3\r\nGET\r\n$10\r\n012345678";
+    const struct resp_limits strange = {.bulk_max = 1 << 20, .arguments_max = INT_MAX, .unauthenticated = true};
+    struct bytes all = bytes_from_string(text), input = all;
+    struct resp_parser parser = {0};
+    struct resp_command commands[2];
+    size_t stride = sizeof *commands;
+    assert_int_equal(resp_parse_known(&parser, &batch, &input, &no_limits, commands, stride, 2), 0);
+    assert_int_equal(parse(&parser, input, &no_limits), RESP_COMMAND);
+    assert_int_equal(resp_parse_known(&parser, &batch, &input, &strange, commands, stride, 2), 0);
+    assert_int_equal(input.size, all.size);
+    assert_int_equal(resp_parse_known(&parser, &batch, &input, &no_limits, commands, stride, 2), 1);
+    assert_int_equal(all.size - input.size, commands[0].raw.size);
+    assert_int_equal(parse(&parser, input, &no_limits), RESP_MORE);
+    assert_int_equal(resp_parse_known(&parser, &batch, &all, &no_limits, commands, stride, 2), 0); // in its middle
+    resp_parser_free(&parser);
 }
 
 static void expect_error(struct bytes input, const struct resp_limits *limits, const char *text) {
@@ -287,6 +340,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_note_belongs_to_one_name, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(every_cut_gives_the_same_commands, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(every_cut_gives_the_same_commands, open_for_known, close_batch),
+        cmocka_unit_test_setup_teardown(known_are_taken_within_the_limits_only, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(arguments_of_every_size_and_number_come_whole, open_batch,
                                         close_batch),
         cmocka_unit_test_setup_teardown(nonsense_is_named, open_batch, close_batch),
