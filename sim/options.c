@@ -97,7 +97,7 @@ static bool parse_number(const char *name, const char *text, uint64_t low, uint6
 
 static bool parse_sizes(const char *text, struct options *options) {
     options->size_count = 0;
-    while (*text) {
+    do {
         size_t size = strcspn(text, ",");
         uint64_t value;
         if (!number_parse_unsigned(bytes_of(text, size), &value) || value < 2 || value > OPTION_NODES_MAX ||
@@ -109,7 +109,7 @@ static bool parse_sizes(const char *text, struct options *options) {
         }
         options->sizes[options->size_count++] = (uint32_t)value;
         text += size + (text[size] == ',');
-    }
+    } while (*text);
     return true;
 }
 

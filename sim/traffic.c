@@ -114,7 +114,7 @@ static bool measure_with(const struct options *options, struct measured *measure
 // --------------------------------------------------------------------------------------------------------
 
 static void write_row(const struct measured *measured, FILE *to) {
-    fprintf(to, "%6u %11.1f %12.0f %7.1f %5.1f %% %5.1f %% %13.1f %16.2f %16.2f\n", measured->nodes,
+    fprintf(to, "%6u %11.1f %12.0f %7.1f %5.1f %% %5.1f %% %13.2f %16.2f %16.2f\n", measured->nodes,
             measured->messages, measured->bytes, measured->gossip_entries, 100 * measured->slots_share,
             100 * measured->gossip_share, (double)measured->known_ms / 1000,
             (double)measured->crash_ms / 1000, (double)measured->death_ms / 1000);
