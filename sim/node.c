@@ -474,6 +474,7 @@ static void become_primary(struct node *node, const struct cluster_event *cause)
 
 static void become_replica(struct node *node, const struct cluster_action *action) {
     int source = network_find(&node->sim->network, action->primary.ip);
+    if (source < 0) source = SOURCE_NOWHERE;
     bool same = !node->is_primary && node->replication.source == source;
     node->is_primary = false;
     check_stepped_down(node->sim, node);
@@ -481,7 +482,11 @@ static void become_replica(struct node *node, const struct cluster_action *actio
     if (source >= 0 && source != node->followed) node->seat = node->sim->nodes[source].seat;
     node->followed = source;
     replication_follow(node, source);
-    if (!same) sim_tell(node->sim, "n%u becomes replica of n%d", node->index, source);
+    if (same) return;
+    if (source >= 0)
+        sim_tell(node->sim, "n%u becomes replica of n%d", node->index, source);
+    else
+        sim_tell(node->sim, "n%u becomes replica of nobody there", node->index);
 }
 
 static void act(struct node *node, const struct cluster_action *action, const struct cluster_event *cause) {
@@ -523,7 +528,7 @@ void node_init(struct node *node, struct sim *sim, uint32_t index) {
     node->config.bus_port = NODE_BUS_PORT;
     node->config.note_level = sim->trace.echo ? LOG_DEBUG : LOG_NOTICE;
     node->config.blacklist_ttl = ADMIN_BLACKLIST_MS;
-    node->replication.source = node->followed = -1;
+    node->replication.source = node->followed = SOURCE_NONE;
     node->seat = index;
     // Machines were not all switched on at the same time.
     node->clock.base_us = world_between(&sim->world, 1000000, 100000000);

@@ -40,9 +40,14 @@ struct node_clock {
     int64_t wall_jump_ms;
 };
 
+enum no_source {
+    SOURCE_NONE = -1,    // it is a primary
+    SOURCE_NOWHERE = -2, // its primary is said to be where nobody is
+};
+
 // The stream of writes, as a primary makes it and a replica follows.
 struct replication {
-    int source; // index of the node it follows, -1 for a primary
+    int source; // index of the node it follows, or one of enum no_source
     bool linked;
     bool synchronised;        // its data came from this source at some time
     uint64_t paused_until_ms; // a manual failover holds clients' writes, by this node's clock

@@ -22,15 +22,15 @@ static uint64_t now_us(const struct node *node) {
 
 void replication_start(struct node *node) {
     struct replication *replication = &node->replication;
-    *replication =
-        (struct replication){.source = -1, .offset = replication->offset, .advanced_us = now_us(node)};
+    *replication = (struct replication){
+        .source = SOURCE_NONE, .offset = replication->offset, .advanced_us = now_us(node)};
 }
 
 void replication_lead(struct node *node) {
     struct replication *replication = &node->replication;
-    if (replication->source < 0) return;
+    if (replication->source == SOURCE_NONE) return;
     replication_update(node);
-    replication->source = -1;
+    replication->source = SOURCE_NONE;
     replication->linked = false;
     replication->paused_until_ms = 0;
     replication->advanced_us = now_us(node);
@@ -57,7 +57,7 @@ void replication_pause(struct node *node, uint64_t until_ms) {
 
 void replication_advance(struct node *node) {
     struct replication *replication = &node->replication;
-    if (replication->source >= 0 || !node->core) return;
+    if (replication->source != SOURCE_NONE || !node->core) return;
     uint64_t passed = now_us(node) - replication->advanced_us;
     uint64_t frozen_until = node->sim->network.hosts[node->index].frozen_until;
     if (frozen_until > now_us(node)) passed = 0;
@@ -95,13 +95,13 @@ static void follow_stream(struct node *node, struct node *source) {
 
 void replication_update(struct node *node) {
     struct replication *replication = &node->replication;
-    if (replication->source < 0) {
+    if (replication->source == SOURCE_NONE) {
         replication_advance(node);
         return;
     }
-    struct node *source = &node->sim->nodes[replication->source];
-    if (!reachable(node, source)) {
-        bool gone = !source->core && node->sim->network.hosts[source->index].up;
+    struct node *source = replication->source >= 0 ? &node->sim->nodes[replication->source] : NULL;
+    if (!source || !reachable(node, source)) {
+        bool gone = source && !source->core && node->sim->network.hosts[source->index].up;
         bool silent =
             now_us(node) - replication->heard_us > (uint64_t)NODE_REPL_TIMEOUT_MS * MICROSECONDS_PER_MS;
         if (gone || silent) replication->linked = false;
@@ -118,7 +118,7 @@ static void tell(struct node *node) {
     const struct replication *replication = &node->replication;
     struct cluster_event event = {.kind = CLUSTER_EVENT_REPLICATION};
     event.replication.offset = replication->offset;
-    event.replication.writes_paused = replication->source < 0 && writes_paused(node);
+    event.replication.writes_paused = replication->source == SOURCE_NONE && writes_paused(node);
     event.replication.primary_link_up = replication->linked;
     event.replication.ever_synchronised = replication->synchronised;
     event.replication.data_age = (now_us(node) - replication->heard_us) / MICROSECONDS_PER_MS;
