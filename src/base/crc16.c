@@ -1,5 +1,9 @@
 #include "base/crc16.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 // slices[k][b]: the CRC of byte b followed by k zero bytes, so that eight bytes are folded at a time.
 static uint16_t slices[8][256];
 
@@ -31,17 +35,22 @@ uint16_t crc16(const void *data, size_t size) {
     return crc_of(data, size);
 }
 
-// Does one of the word's bytes open a tag?
-static inline bool opens_tag(uint64_t word) {
+// Does one of the bytes of two words open a tag?
+static inline bool open_tag(uint64_t first, uint64_t second) {
+#if defined(__SSE2__)
+    __m128i both = _mm_set_epi64x((int64_t)second, (int64_t)first);
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(both, _mm_set1_epi8('{'))) != 0;
+#else
     const uint64_t ones = UINT64_MAX / 0xff;
-    uint64_t zero_where_open = word ^ ones * '{';
-    return ((zero_where_open - ones) & ~zero_where_open & ones << 7) != 0;
+    first ^= ones * '{', second ^= ones * '{'; // a byte that opens one is zero now
+    return (((first - ones) & ~first) | ((second - ones) & ~second)) & ones << 7;
+#endif
 }
 
 // Keys of everyday length are looked at as two words, which overlap as they like.
 static inline bool may_have_tag(struct bytes key) {
     if (key.size < 8 || key.size > 16) return key.size != 0;
-    return opens_tag(bytes__word(key.data)) || opens_tag(bytes__word(key.data + key.size - 8));
+    return open_tag(bytes__word(key.data), bytes__word(key.data + key.size - 8));
 }
 
 __attribute__((noinline)) static struct bytes hashed_part(struct bytes key) {

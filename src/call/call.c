@@ -12,31 +12,53 @@ struct place {
     uint64_t hash;
 };
 
-// Slot and hash of a key; those of the command's first key were computed when it was prefetched.
-static inline struct place place_of(const struct call *call, struct bytes key) {
+// Is it the key whose slot and hash were computed when the command was prepared?
+static inline bool is_prepared(const struct call *call, struct bytes key) {
     const struct prepared *known = call->prepared;
-    if (__builtin_expect(key.data == known->key.data && key.size == known->key.size && key.data, 1))
-        return (struct place){known->slot, known->hash};
+    return __builtin_expect(key.data == known->key.data && key.size == known->key.size && key.data, 1);
+}
+
+static inline struct place prepared_place(const struct call *call) {
+    return (struct place){call->prepared->slot, call->prepared->hash};
+}
+
+static inline struct place place_of(const struct call *call, struct bytes key) {
+    if (is_prepared(call, key)) return prepared_place(call);
     return (struct place){hash_slot(key), hash_bytes(key.data, key.size)};
 }
 
+static inline struct entry *find_at(const struct call *call, unsigned db, struct place place, struct bytes key) {
+    return keyspace_find(call->keyspace, db, place.slot, place.hash, key);
+}
+
+// Kept apart, like whatever is not done for most keys: else the everyday way has to save what it alone never loses.
+__attribute__((noinline)) static struct entry *find_unprepared(const struct call *call, unsigned db, struct bytes key) {
+    return find_at(call, db, place_of(call, key), key);
+}
+
 // An entry past its time: a primary removes it; a replica hides it, save from its primary, which decides.
-static bool is_gone(struct call *call, unsigned db, unsigned slot, struct entry *entry) {
+__attribute__((noinline)) static bool is_gone(struct call *call, unsigned db, struct entry *entry) {
     if (entry_expiry(entry) > call->now_ms) return false;
     if (call->session->kind == SESSION_PRIMARY || call->session->kind == SESSION_LOADER) return false;
-    if (!role.replica) dispatch_expire(call->dispatcher, db, slot, entry_key(entry));
+    struct bytes key = entry_key(entry);
+    if (!role.replica) dispatch_expire(call->dispatcher, db, hash_slot(key), key);
     return true;
 }
 
-static inline struct entry *find_live(struct call *call, unsigned db, struct bytes key, struct place place) {
-    struct entry *entry = keyspace_find(call->keyspace, db, place.slot, place.hash, key);
+static inline struct entry *unless_gone(struct call *call, unsigned db, struct entry *entry) {
     if (!entry || __builtin_expect(!entry->has_expiry, 1)) return entry;
-    return is_gone(call, db, place.slot, entry) ? NULL : entry;
+    return is_gone(call, db, entry) ? NULL : entry;
+}
+
+static inline struct entry *find_live(struct call *call, unsigned db, struct bytes key) {
+    struct entry *entry = is_prepared(call, key) ? find_at(call, db, prepared_place(call), key)
+                                                 : find_unprepared(call, db, key);
+    return unless_gone(call, db, entry);
 }
 
 struct entry *call_read(struct call *call, struct bytes key) {
+    struct entry *entry = find_live(call, call->db, key);
     struct dispatch_counters *counters = call->dispatcher->counters;
-    struct entry *entry = find_live(call, call->db, key, place_of(call, key));
     if (!entry) {
         counter_add(&counters->misses, 1);
         return NULL;
@@ -47,11 +69,11 @@ struct entry *call_read(struct call *call, struct bytes key) {
 }
 
 struct entry *call_peek(struct call *call, struct bytes key) {
-    return find_live(call, call->db, key, place_of(call, key));
+    return find_live(call, call->db, key);
 }
 
 struct entry *call_peek_in(struct call *call, unsigned db, struct bytes key) {
-    return find_live(call, db, key, place_of(call, key));
+    return find_live(call, db, key);
 }
 
 struct entry *call_write(struct call *call, struct bytes key) {
@@ -112,7 +134,7 @@ void call_set_expiry(struct call *call, struct bytes key, int64_t expire_ms) {
 
 bool call_delete_in(struct call *call, unsigned db, struct bytes key) {
     struct place place = place_of(call, key);
-    if (!find_live(call, db, key, place)) return false;
+    if (!unless_gone(call, db, find_at(call, db, place, key))) return false;
     changed(call, db, place.slot, key);
     keyspace_remove(call->keyspace, db, place.slot, place.hash, key);
     return true;

@@ -98,8 +98,8 @@ static inline __attribute__((no_sanitize_thread)) void table_prefetch_bucket(con
 static inline void table_prefetch_entry(const struct table *table, uint64_t hash) {
     if (!table->buckets) return;
     const struct bucket *bucket = current_home(table, hash);
-    for (unsigned like = places_like(bucket, hash); like; like &= like - 1)
-        prefetch(table_place_entry(&bucket->places[first_of(like)]));
+    unsigned like = places_like(bucket, hash);
+    if (like) prefetch(table_place_entry(&bucket->places[first_of(like)])); // nearly always there is but one
 }
 
 #endif

@@ -313,10 +313,7 @@ bool keyspace_remove(struct keyspace *keyspace, unsigned db, unsigned slot, uint
 }
 
 void keyspace_prefetch_slot(const struct keyspace *keyspace, unsigned db, unsigned slot) {
-    if (slot_locks_needed((struct keyspace *)keyspace))
-        prefetch_to_write(&keyspace->slots[slot]);
-    else
-        prefetch(&keyspace->slots[slot]);
+    prefetch_to_write(&keyspace->slots[slot]); // where there are several workers, its lock is
     if (__builtin_expect(db != keyspace->swapped_zero, 0)) {
         const struct table *table = keyspace__table(keyspace, db, slot);
         if (table) prefetch(table);
