@@ -37,13 +37,15 @@ static inline uint64_t bytes__word(const char *at) {
 
 enum { BYTES_SHORT_MIN = 8, BYTES_SHORT_MAX = 32 };
 
-// As memcmp(a, b, size) == 0 for a size from BYTES_SHORT_MIN to BYTES_SHORT_MAX, as most keys have it: by words from the
-// front and from the back, which overlap as they like.
+// As memcmp(a, b, size) == 0 for a size from BYTES_SHORT_MIN to BYTES_SHORT_MAX, as most keys have it: by
+// words from the front and from the back, which overlap as they like.
 static inline bool bytes_short_equal(const char *a, const char *b, size_t size) {
     const char *a_end = a + size, *b_end = b + size;
-    uint64_t differences = (bytes__word(a) ^ bytes__word(b)) | (bytes__word(a_end - 8) ^ bytes__word(b_end - 8));
+    uint64_t differences =
+        (bytes__word(a) ^ bytes__word(b)) | (bytes__word(a_end - 8) ^ bytes__word(b_end - 8));
     if (size > 16)
-        differences |= (bytes__word(a + 8) ^ bytes__word(b + 8)) | (bytes__word(a_end - 16) ^ bytes__word(b_end - 16));
+        differences |=
+            (bytes__word(a + 8) ^ bytes__word(b + 8)) | (bytes__word(a_end - 16) ^ bytes__word(b_end - 16));
     return differences == 0;
 }
 

@@ -27,8 +27,8 @@ size_t number_format_unsigned(char *text, uint64_t value);
 
 extern const char number__pairs[]; // "00" to "99"
 
-// Writes `value` in decimal at `at`, which has room for NUMBER_TEXT_MAX bytes, not terminated; returns its end. Meant for
-// the sizes and counts of the protocol: the small ones cost little.
+// Writes `value` in decimal at `at`, which has room for NUMBER_TEXT_MAX bytes, not terminated; returns its
+// end. Meant for the sizes and counts of the protocol: the small ones cost little.
 static inline char *number_put(char *at, uint64_t value) {
     if (value >= 100) return at + number_format_unsigned(at, value);
     if (value >= 10) {

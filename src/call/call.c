@@ -27,12 +27,15 @@ static inline struct place place_of(const struct call *call, struct bytes key) {
     return (struct place){hash_slot(key), hash_bytes(key.data, key.size)};
 }
 
-static inline struct entry *find_at(const struct call *call, unsigned db, struct place place, struct bytes key) {
+static inline struct entry *find_at(const struct call *call, unsigned db, struct place place,
+                                    struct bytes key) {
     return keyspace_find(call->keyspace, db, place.slot, place.hash, key);
 }
 
-// Kept apart, like whatever is not done for most keys: else the everyday way has to save what it alone never loses.
-__attribute__((noinline)) static struct entry *find_unprepared(const struct call *call, unsigned db, struct bytes key) {
+// Kept apart, like whatever is not done for most keys: else the everyday way has to save what it alone never
+// loses.
+__attribute__((noinline)) static struct entry *find_unprepared(const struct call *call, unsigned db,
+                                                               struct bytes key) {
     return find_at(call, db, place_of(call, key), key);
 }
 

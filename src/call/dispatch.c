@@ -84,13 +84,14 @@ static inline void prepare(struct keyspace *keyspace, unsigned db, struct prepar
     keyspace_prefetch_slot(keyspace, db, prepared->slot);
 }
 
-void dispatch_prepare_all(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared,
-                          unsigned count) {
+void dispatch_prepare_all(struct dispatcher *dispatcher, const struct session *session,
+                          struct prepared *prepared, unsigned count) {
     for (struct prepared *at = prepared; at < prepared + count; at++)
         prepare(dispatcher->keyspace, session->db, at);
 }
 
-void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared) {
+void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session,
+                      struct prepared *prepared) {
     prepare(dispatcher->keyspace, session->db, prepared);
 }
 
@@ -319,7 +320,8 @@ void dispatch_trusted(struct dispatcher *dispatcher, struct session *session, co
     struct reply reply;
     struct call call;
     start_call(&call, dispatcher, session, &reply);
-    struct prepared prepared = {.parsed = {.argv = (struct bytes *)argv, .argc = argc, .raw = raw}, .command = command};
+    struct prepared prepared = {.parsed = {.argv = (struct bytes *)argv, .argc = argc, .raw = raw},
+                                .command = command};
     take_prepared(&call, &prepared);
     call.in_exec = dispatcher->held;
     if (dispatcher->held) { // EXEC's queue: locks are held, effects are gathered by the outer call
@@ -551,9 +553,8 @@ static enum dispatch_result admit(struct dispatcher *dispatcher, struct session 
 }
 
 // A command in any state of session and server.
-__attribute__((noinline)) static enum dispatch_result dispatch_any(struct dispatcher *dispatcher,
-                                                                   struct session *session,
-                                                                   const struct prepared *prepared) {
+__attribute__((noinline)) static enum dispatch_result
+dispatch_any(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
     const struct command *command = prepared->command;
@@ -634,13 +635,12 @@ static inline __attribute__((always_inline)) bool run_plain(struct dispatcher *d
     return true;
 }
 
-// Runs those of the session's commands that can go the short way, up to the first that can't; their number. A plain
-// command leaves the session's state alone, so that it is looked at once. `counted` is known when this is compiled: where
-// nothing is counted, that costs nothing.
-static inline __attribute__((always_inline)) unsigned run_all_plain(struct dispatcher *dispatcher,
-                                                                    struct session *session,
-                                                                    const struct prepared *prepared, unsigned count,
-                                                                    unsigned plain, bool counted) {
+// Runs those of the session's commands that can go the short way, up to the first that can't; their number. A
+// plain command leaves the session's state alone, so that it is looked at once. `counted` is known when this
+// is compiled: where nothing is counted, that costs nothing.
+static inline __attribute__((always_inline)) unsigned
+run_all_plain(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
+              unsigned count, unsigned plain, bool counted) {
     if (!is_in_no_special_state(session)) return 0;
     struct reply reply;
     struct call call;
@@ -656,8 +656,10 @@ static inline __attribute__((always_inline)) unsigned run_all_plain(struct dispa
 }
 
 // The short way with the costs counted; kept apart, so that the other is as short as it can be.
-__attribute__((noinline)) static unsigned run_all_plain_counted(struct dispatcher *dispatcher, struct session *session,
-                                                                const struct prepared *prepared, unsigned count) {
+__attribute__((noinline)) static unsigned run_all_plain_counted(struct dispatcher *dispatcher,
+                                                                struct session *session,
+                                                                const struct prepared *prepared,
+                                                                unsigned count) {
     return run_all_plain(dispatcher, session, prepared, count, dispatcher->plain_counted, true);
 }
 

@@ -71,10 +71,10 @@ void dispatch_look_around(struct dispatcher *dispatcher);
 
 // Looks the command up, finds its first key and asks the cache for its table. Takes no lock.
 void dispatch_prepare(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared);
-void dispatch_prepare_all(struct dispatcher *dispatcher, const struct session *session, struct prepared *prepared,
-                          unsigned count);
-// The second and the third wave of a batch's prefetch, for `count` commands of a session: the keys' buckets, then their
-// entries.
+void dispatch_prepare_all(struct dispatcher *dispatcher, const struct session *session,
+                          struct prepared *prepared, unsigned count);
+// The second and the third wave of a batch's prefetch, for `count` commands of a session: the keys' buckets,
+// then their entries.
 void dispatch_prefetch_buckets(struct dispatcher *dispatcher, const struct session *session,
                                const struct prepared *prepared, unsigned count);
 void dispatch_prefetch_entries(struct dispatcher *dispatcher, const struct session *session,
@@ -85,8 +85,9 @@ void dispatch_prefetch_entries(struct dispatcher *dispatcher, const struct sessi
 enum dispatch_result dispatch(struct dispatcher *dispatcher, struct session *session,
                               const struct prepared *prepared);
 
-// Executes the first, and maybe more, of `count` (not 0) commands that the session sent one after the other: those that
-// can go the short way, and then at most one that can't. *taken: how many are done. DISPATCH_PARKED: the next one waits.
+// Executes the first, and maybe more, of `count` (not 0) commands that the session sent one after the other:
+// those that can go the short way, and then at most one that can't. *taken: how many are done.
+// DISPATCH_PARKED: the next one waits.
 enum dispatch_result dispatch_some(struct dispatcher *dispatcher, struct session *session,
                                    const struct prepared *prepared, unsigned count, unsigned *taken);
 

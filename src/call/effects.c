@@ -41,7 +41,8 @@ static void begin_effect(struct dispatcher *dispatcher, int db) {
     dispatcher->effect_count++;
 }
 
-static void gather(struct dispatcher *dispatcher, unsigned db, int argc, const struct bytes *argv, struct bytes raw) {
+static void gather(struct dispatcher *dispatcher, unsigned db, int argc, const struct bytes *argv,
+                   struct bytes raw) {
     begin_effect(dispatcher, (int)db);
     if (raw.size) {
         buffer_append_bytes(&dispatcher->effects, raw);

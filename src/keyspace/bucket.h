@@ -1,5 +1,5 @@
-// bucket: the inside of a table: its buckets, and the search in them, which is inlined where every command comes along.
-// Invariants, thread and lock are those of table.h; only the files of this folder look in here.
+// bucket: the inside of a table: its buckets, and the search in them, which is inlined where every command
+// comes along. Invariants, thread and lock are those of table.h; only the files of this folder look in here.
 #ifndef SHOAL_KEYSPACE_BUCKET_H
 #define SHOAL_KEYSPACE_BUCKET_H
 
@@ -33,13 +33,16 @@ static inline struct bucket *home(struct bucket *buckets, uint8_t bits, uint64_t
 // A bit for each place of the bucket whose tag is that of the hash; an empty place may be among them.
 static inline unsigned places_like(const struct bucket *bucket, uint64_t hash) {
 #if defined(__SSE2__)
-    // The upper halves of the eight words, then of these the tags, side by side; tags have 15 bits: nothing saturates.
+    // The upper halves of the eight words, then of these the tags, side by side; tags have 15 bits: nothing
+    // saturates.
     const __m128 *words = (const __m128 *)bucket;
     __m128i first = _mm_castps_si128(_mm_shuffle_ps(words[0], words[1], _MM_SHUFFLE(3, 1, 3, 1)));
     __m128i second = _mm_castps_si128(_mm_shuffle_ps(words[2], words[3], _MM_SHUFFLE(3, 1, 3, 1)));
-    __m128i tags = _mm_packs_epi32(_mm_srli_epi32(first, TAG_SHIFT - 32), _mm_srli_epi32(second, TAG_SHIFT - 32));
+    __m128i tags =
+        _mm_packs_epi32(_mm_srli_epi32(first, TAG_SHIFT - 32), _mm_srli_epi32(second, TAG_SHIFT - 32));
     __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)(hash >> TAG_SHIFT)));
-    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())) & ((1u << BUCKET_ENTRIES) - 1);
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())) &
+           ((1u << BUCKET_ENTRIES) - 1);
 #else
     unsigned like = 0;
     for (int i = 0; i < BUCKET_ENTRIES; i++)
@@ -67,12 +70,13 @@ uint64_t *table__find_in(struct bucket *bucket, uint64_t hash, struct bytes key)
 // Is it the entry at this place? Looked at for keys of everyday length only.
 static inline bool has_short_key(const uint64_t *place, struct bytes key) {
     const struct entry *entry = table_place_entry(place);
-    return entry && entry->key_size == key.size && BYTES_SHORT_MIN <= key.size && key.size <= BYTES_SHORT_MAX &&
-           bytes_short_equal(entry__key_data(entry), key.data, key.size);
+    return entry && entry->key_size == key.size && BYTES_SHORT_MIN <= key.size &&
+           key.size <= BYTES_SHORT_MAX && bytes_short_equal(entry__key_data(entry), key.data, key.size);
 }
 
 // The place of the entry with this key, or NULL. The pointer inside may be replaced with table_place_set.
-static inline __attribute__((always_inline)) uint64_t *table_find(struct table *table, uint64_t hash, struct bytes key) {
+static inline __attribute__((always_inline)) uint64_t *table_find(struct table *table, uint64_t hash,
+                                                                  struct bytes key) {
     if (!table->buckets) return NULL;
     struct bucket *bucket = current_home(table, hash);
     unsigned like = places_like(bucket, hash);
@@ -84,8 +88,10 @@ static inline __attribute__((always_inline)) uint64_t *table_find(struct table *
 
 // Cache hints for an approaching table_find: first the bucket, then, once that has arrived, the entry.
 
-// Without the lock: an address that another thread has just made stale is asked for in vain, and never looked at.
-static inline __attribute__((no_sanitize_thread)) void table_prefetch_bucket(const struct table *table, uint64_t hash) {
+// Without the lock: an address that another thread has just made stale is asked for in vain, and never looked
+// at.
+static inline __attribute__((no_sanitize_thread)) void table_prefetch_bucket(const struct table *table,
+                                                                             uint64_t hash) {
     struct bucket *buckets = __atomic_load_n(&table->buckets, __ATOMIC_RELAXED);
     struct bucket *old = __atomic_load_n(&table->old, __ATOMIC_RELAXED);
     if (__builtin_expect(old != NULL, 0)) {

@@ -48,7 +48,8 @@ struct table *keyspace__table(const struct keyspace *keyspace, unsigned db, unsi
     return tables ? &tables[slot] : NULL;
 }
 
-__attribute__((noinline)) static struct table *make_tables(struct keyspace *keyspace, unsigned db, unsigned slot) {
+__attribute__((noinline)) static struct table *make_tables(struct keyspace *keyspace, unsigned db,
+                                                           unsigned slot) {
     // Two slots may be written for the first time at once, by two workers.
     lock_acquire(&keyspace->databases_lock);
     if (!keyspace->databases[db].tables) {
@@ -99,8 +100,8 @@ struct target {
     int64_t expire_ms, now_ms;
 };
 
-static inline void aim(struct target *target, struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
-                       struct bytes key, int64_t expire_ms, int64_t now_ms) {
+static inline void aim(struct target *target, struct keyspace *keyspace, unsigned db, unsigned slot,
+                       uint64_t hash, struct bytes key, int64_t expire_ms, int64_t now_ms) {
     struct table *table = table_for_writing(keyspace, db, slot);
     *target = (struct target){.table = table,
                               .place = table_find(table, hash, key),
@@ -126,9 +127,10 @@ static inline bool fits_in_place(struct entry *old, size_t value_size, bool expi
     return old->value_size == value_size || has_room(old, value_size, expiry);
 }
 
-static struct entry *put_new_entry(struct keyspace *keyspace, const struct target *target, enum entry_encoding encoding,
-                                   size_t value_size) {
-    struct entry *entry = make_entry(target->key, encoding, value_size, target->expire_ms), *old = target_entry(target);
+static struct entry *put_new_entry(struct keyspace *keyspace, const struct target *target,
+                                   enum entry_encoding encoding, size_t value_size) {
+    struct entry *entry = make_entry(target->key, encoding, value_size, target->expire_ms),
+                 *old = target_entry(target);
     if (!entry) return NULL;
     if (old) {
         entry->access = old->access;
@@ -325,10 +327,11 @@ void keyspace_prefetch_bucket(const struct keyspace *keyspace, unsigned db, unsi
     if (table) table_prefetch_bucket(table, hash);
 }
 
-// While other threads may change the slot, its buckets are looked at under its lock, or not at all when that is taken, or
-// would cost more than is gained.
-__attribute__((noinline)) static void prefetch_entry_locked(const struct keyspace *keyspace, const struct table *table,
-                                                            unsigned slot, uint64_t hash) {
+// While other threads may change the slot, its buckets are looked at under its lock, or not at all when that
+// is taken, or would cost more than is gained.
+__attribute__((noinline)) static void prefetch_entry_locked(const struct keyspace *keyspace,
+                                                            const struct table *table, unsigned slot,
+                                                            uint64_t hash) {
     struct lock *lock = (struct lock *)&keyspace->slots[slot].lock;
     if (__atomic_load_n(&table->count, __ATOMIC_RELAXED) < PREFETCH_LOCKED_MIN || !lock_try(lock)) return;
     table_prefetch_entry(table, hash);

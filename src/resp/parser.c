@@ -218,8 +218,8 @@ static enum resp_result read_bulk(struct resp_parser *parser, const char **at, c
 
 enum { SHORT_LINE_MAX = 5, SHORT_LENGTH_MAX = 999 }; // "999\r\n"
 
-// Reads a length of up to three digits and its line's end; what follows it, or NULL: it is something else. There are
-// SHORT_LINE_MAX bytes to be read.
+// Reads a length of up to three digits and its line's end; what follows it, or NULL: it is something else.
+// There are SHORT_LINE_MAX bytes to be read.
 static inline const char *short_length(const char *at, unsigned *length) {
     unsigned sum = (unsigned)(at[0] - '0');
     if (sum > 9) return NULL;
@@ -248,7 +248,8 @@ static inline const char *short_argument(const char *at, const char *end, struct
 
 // The first HEAD_MAX bytes of the input, which has that many.
 static inline struct head_words load_words(struct bytes input) {
-    return (struct head_words){bytes__word(input.data), bytes__word(input.data + 8), bytes__word(input.data + 16)};
+    return (struct head_words){bytes__word(input.data), bytes__word(input.data + 8),
+                               bytes__word(input.data + 16)};
 }
 
 // Likewise; what the input lacks is zero.
@@ -362,7 +363,8 @@ static inline bool allow_short(const struct resp_limits *limits) {
 }
 
 unsigned resp_parse_known(struct resp_parser *parser, struct resp_batch *batch, struct bytes *input,
-                          const struct resp_limits *limits, struct resp_command *first, size_t stride, unsigned most) {
+                          const struct resp_limits *limits, struct resp_command *first, size_t stride,
+                          unsigned most) {
     if (parser->arguments != 0 || !allow_short(limits)) return 0;
     struct bytes rest = *input;
     struct resp_command *command = first;

@@ -81,11 +81,12 @@ void resp_parser_restart(struct resp_parser *parser);
 enum resp_result resp_parse(struct resp_parser *parser, struct resp_batch *batch, struct bytes input,
                             const struct resp_limits *limits, struct resp_command *command);
 
-// Takes whole commands of the everyday kind (that begin like a recent one, and have short arguments) from the front of
-// *input, up to `most`, into *first and the places that follow it at a distance of `stride` bytes; how many there were.
-// All are valid as resp_parse's are, but their notes until the next call of resp_parse. What follows them is for
-// resp_parse to judge.
+// Takes whole commands of the everyday kind (that begin like a recent one, and have short arguments) from the
+// front of *input, up to `most`, into *first and the places that follow it at a distance of `stride` bytes;
+// how many there were. All are valid as resp_parse's are, but their notes until the next call of resp_parse.
+// What follows them is for resp_parse to judge.
 unsigned resp_parse_known(struct resp_parser *parser, struct resp_batch *batch, struct bytes *input,
-                          const struct resp_limits *limits, struct resp_command *first, size_t stride, unsigned most);
+                          const struct resp_limits *limits, struct resp_command *first, size_t stride,
+                          unsigned most);
 
 #endif

@@ -289,7 +289,8 @@ static struct bytes unparsed(const struct connection *connection) {
 }
 
 // Parses the everyday commands that come next.
-static void parse_known(struct worker *worker, struct wave_part *part, const struct resp_limits *limits, unsigned most) {
+static void parse_known(struct worker *worker, struct wave_part *part, const struct resp_limits *limits,
+                        unsigned most) {
     struct connection *connection = part->connection;
     struct prepared *first = &part->commands[part->count];
     struct bytes input = unparsed(connection);
@@ -301,7 +302,8 @@ static void parse_known(struct worker *worker, struct wave_part *part, const str
 }
 
 // Parses whatever comes next.
-static enum resp_result parse_one(struct worker *worker, struct wave_part *part, const struct resp_limits *limits) {
+static enum resp_result parse_one(struct worker *worker, struct wave_part *part,
+                                  const struct resp_limits *limits) {
     struct connection *connection = part->connection;
     struct prepared *prepared = &part->commands[part->count];
     enum resp_result result =
@@ -389,8 +391,8 @@ static size_t end_of(const struct connection *connection, const struct prepared 
 }
 
 // Executes the next commands of a part, at least one; their number. 0: what is left of it has to wait.
-static unsigned execute_some(struct worker *worker, struct connection *connection, const struct prepared *next,
-                             unsigned left) {
+static unsigned execute_some(struct worker *worker, struct connection *connection,
+                             const struct prepared *next, unsigned left) {
     struct session *session = &connection->session;
     if (must_wait(session, next->command)) {
         connection->held_back = true;
@@ -433,11 +435,11 @@ static void end_part(struct connection *connection) {
 static void prefetch_wave(struct worker *worker) {
     struct dispatcher *dispatcher = &worker->dispatcher;
     for (unsigned i = 0; i < worker->part_count; i++)
-        dispatch_prefetch_buckets(dispatcher, &worker->parts[i].connection->session, worker->parts[i].commands,
-                                  worker->parts[i].count);
+        dispatch_prefetch_buckets(dispatcher, &worker->parts[i].connection->session,
+                                  worker->parts[i].commands, worker->parts[i].count);
     for (unsigned i = 0; i < worker->part_count; i++)
-        dispatch_prefetch_entries(dispatcher, &worker->parts[i].connection->session, worker->parts[i].commands,
-                                  worker->parts[i].count);
+        dispatch_prefetch_entries(dispatcher, &worker->parts[i].connection->session,
+                                  worker->parts[i].commands, worker->parts[i].count);
 }
 
 static void run_ready(struct worker *worker) {

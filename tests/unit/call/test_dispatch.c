@@ -266,8 +266,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(some_are_taken_up_to_one_that_must_wait, open_all, close_all),
         cmocka_unit_test_setup_teardown(some_are_taken_until_the_session_changes, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_primarys_stream_never_waits, open_all, close_all),
-        cmocka_unit_test_setup_teardown(a_wait_of_any_length_is_counted_without_overflow, open_all, close_all),
-        cmocka_unit_test_setup_teardown(a_threshold_of_any_size_is_compared_without_overflow, open_all, close_all),
+        cmocka_unit_test_setup_teardown(a_wait_of_any_length_is_counted_without_overflow, open_all,
+                                        close_all),
+        cmocka_unit_test_setup_teardown(a_threshold_of_any_size_is_compared_without_overflow, open_all,
+                                        close_all),
         cmocka_unit_test_setup_teardown(too_few_replicas_stop_writes, open_all, close_all),
     };
     return cmocka_run_group_tests(tests, install, NULL);

@@ -43,7 +43,8 @@ static int close_world(void **state) {
 }
 
 static struct bytes name_of(unsigned number, char *room) {
-    return bytes_of(room, (size_t)sprintf(room, "key:%0*u", (int)(number % 36), number)); // of all everyday lengths
+    return bytes_of(room,
+                    (size_t)sprintf(room, "key:%0*u", (int)(number % 36), number)); // of all everyday lengths
 }
 
 static unsigned number_of(const struct entry *entry) {
@@ -297,7 +298,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(keys_of_one_hash_are_told_apart, open_world, close_world),
         cmocka_unit_test_setup_teardown(agrees_with_its_twin_through_all_sizes, open_world, close_world),
         cmocka_unit_test_setup_teardown(is_caught_in_the_middle_of_moving_both_ways, open_world, close_world),
-        cmocka_unit_test_setup_teardown(a_scan_misses_nothing_while_the_table_resizes, open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_scan_misses_nothing_while_the_table_resizes, open_world,
+                                        close_world),
         cmocka_unit_test_setup_teardown(a_still_scan_meets_each_key_once, open_world, close_world),
         cmocka_unit_test_setup_teardown(a_walk_may_take_out_what_it_visits, open_world, close_world),
         cmocka_unit_test_setup_teardown(chance_meets_every_entry, open_world, close_world),

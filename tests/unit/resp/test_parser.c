@@ -46,8 +46,8 @@ static size_t take_known(struct resp_parser *parser, struct bytes input, struct 
         char other[24];
     } commands[KNOWN_MOST];
     struct bytes rest = input;
-    unsigned count = resp_parse_known(parser, &batch, &rest, &no_limits, &commands[0].command, sizeof *commands,
-                                      known_first ? KNOWN_MOST : 0);
+    unsigned count = resp_parse_known(parser, &batch, &rest, &no_limits, &commands[0].command,
+                                      sizeof *commands, known_first ? KNOWN_MOST : 0);
     const char *at = input.data;
     for (unsigned i = 0; i < count; i++) {
         assert_ptr_equal(commands[i].command.raw.data, at);
@@ -91,11 +91,13 @@ static void parse_in_pieces(struct bytes input, size_t first, size_t second, str
 }
 
 static void every_cut_gives_the_same_commands(void **state) {
-    static const char text[] = "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nline\r\n*1\r\n$0\r\n"
-                               "PING  \"a b\"\r\n\r\n*0\r\n*-1\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\nEXISTS a 'b'\n"
-                               "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n*1\r\n$4\r\nPING\r\n";
-    static const char expected[] = "[SET][key][line\r\n*1\r\n$0];[PING][a b]~~;;[GET][];[EXISTS][a][b]~[PING];"
-                                   "[GET][0123456789];[PING];";
+    static const char text[] =
+        "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nline\r\n*1\r\n$0\r\n"
+        "PING  \"a b\"\r\n\r\n*0\r\n*-1\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\nEXISTS a 'b'\n"
+        "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n*1\r\n$4\r\nPING\r\n";
+    static const char expected[] =
+        "[SET][key][line\r\n*1\r\n$0];[PING][a b]~~;;[GET][];[EXISTS][a][b]~[PING];"
+        "[GET][0123456789];[PING];";
     known_first = *state != NULL;
     known_got = 0;
     struct bytes input = bytes_from_string(text);
@@ -123,7 +125,8 @@ static int open_for_known(void **state) {
 // What it does not know, or may not take, is left as it was.
 static void known_are_taken_within_the_limits_only(void **state) {
     static const char text[] = "*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\n*2\r\n$3\r\nGET\r\n$10\r\n012345678";
-    const struct resp_limits strange = {.bulk_max = 1 << 20, .arguments_max = INT_MAX, .unauthenticated = true};
+    const struct resp_limits strange = {
+        .bulk_max = 1 << 20, .arguments_max = INT_MAX, .unauthenticated = true};
     struct bytes all = bytes_from_string(text), input = all;
     struct resp_parser parser = {0};
     struct resp_command commands[2];
@@ -135,7 +138,8 @@ static void known_are_taken_within_the_limits_only(void **state) {
     assert_int_equal(resp_parse_known(&parser, &batch, &input, &no_limits, commands, stride, 2), 1);
     assert_int_equal(all.size - input.size, commands[0].raw.size);
     assert_int_equal(parse(&parser, input, &no_limits), RESP_MORE);
-    assert_int_equal(resp_parse_known(&parser, &batch, &all, &no_limits, commands, stride, 2), 0); // in its middle
+    assert_int_equal(resp_parse_known(&parser, &batch, &all, &no_limits, commands, stride, 2),
+                     0); // in its middle
     resp_parser_free(&parser);
 }
 
