@@ -2,6 +2,8 @@
 #ifndef SHOAL_BASE_PREFETCH_H
 #define SHOAL_BASE_PREFETCH_H
 
+enum { PREFETCH_LINE = 64 }; // bytes that one request brings
+
 // The address may be stale: it is never looked at. To the compiler a function that only reads and prefetches
 // has no effect, and calls of it may go; the empty statement, which costs nothing, is one.
 static inline void prefetch(const void *address) {

@@ -105,7 +105,11 @@ static inline void table_prefetch_entry(const struct table *table, uint64_t hash
     if (!table->buckets) return;
     const struct bucket *bucket = current_home(table, hash);
     unsigned like = places_like(bucket, hash);
-    if (like) prefetch(table_place_entry(&bucket->places[first_of(like)])); // nearly always there is but one
+    if (!like) return;
+    const struct entry *entry =
+        table_place_entry(&bucket->places[first_of(like)]); // nearly always the only one
+    prefetch(entry);
+    prefetch((const char *)entry + PREFETCH_LINE); // where an everyday value ends
 }
 
 #endif

@@ -9,10 +9,6 @@
 #include "keyspace/keyspace_private.h"
 #include "keyspace/slot_lock.h"
 
-enum {
-    PREFETCH_LOCKED_MIN = 16, // entries of a slot: of so few, most are in the cache
-};
-
 struct keyspace *keyspace_create(unsigned databases) {
     struct keyspace *keyspace = mem_aligned_alloc(64, sizeof *keyspace);
     memset(keyspace, 0, sizeof *keyspace);
@@ -43,7 +39,8 @@ struct keyspace_access *keyspace_access(struct keyspace *keyspace) {
 // --- Tables.
 
 struct table *keyspace__table(const struct keyspace *keyspace, unsigned db, unsigned slot) {
-    if (__builtin_expect(db == keyspace->swapped_zero, 1)) return (struct table *)&keyspace->slots[slot].table;
+    if (__builtin_expect(db == keyspace->swapped_zero, 1))
+        return (struct table *)&keyspace->slots[slot].table;
     struct table *tables = __atomic_load_n(&keyspace->databases[db].tables, __ATOMIC_ACQUIRE);
     return tables ? &tables[slot] : NULL;
 }
@@ -77,7 +74,8 @@ static void free_entry(struct entry *entry) {
 }
 
 // A new entry with its value unset.
-static struct entry *make_entry(struct bytes key, enum entry_encoding encoding, size_t value_size, int64_t expire_ms) {
+static struct entry *make_entry(struct bytes key, enum entry_encoding encoding, size_t value_size,
+                                int64_t expire_ms) {
     bool expiry = expire_ms != NO_EXPIRY;
     struct entry *entry = mem_try_alloc(entry_size(key.size, value_size, expiry));
     if (!entry) return NULL;
@@ -158,7 +156,8 @@ static inline struct entry *prepare_entry(struct keyspace *keyspace, const struc
     return old;
 }
 
-struct entry *keyspace_find(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash, struct bytes key) {
+struct entry *keyspace_find(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                            struct bytes key) {
     struct table *table = keyspace__table(keyspace, db, slot);
     if (!table) return NULL;
     uint64_t *place = table_find(table, hash, key);
@@ -328,12 +327,12 @@ void keyspace_prefetch_bucket(const struct keyspace *keyspace, unsigned db, unsi
 }
 
 // While other threads may change the slot, its buckets are looked at under its lock, or not at all when that
-// is taken, or would cost more than is gained.
+// is taken. The lock costs a fraction of the wait for the entry, and is soon wanted anyway.
 __attribute__((noinline)) static void prefetch_entry_locked(const struct keyspace *keyspace,
                                                             const struct table *table, unsigned slot,
                                                             uint64_t hash) {
     struct lock *lock = (struct lock *)&keyspace->slots[slot].lock;
-    if (__atomic_load_n(&table->count, __ATOMIC_RELAXED) < PREFETCH_LOCKED_MIN || !lock_try(lock)) return;
+    if (!lock_try(lock)) return;
     table_prefetch_entry(table, hash);
     lock_release(lock);
 }
@@ -396,8 +395,9 @@ bool keyspace_slot_each(struct keyspace *keyspace, unsigned db, unsigned slot,
     return !table || table_each(table, visit, context);
 }
 
-bool keyspace_slot_walk(struct keyspace *keyspace, unsigned db, unsigned slot, uint32_t *cursor, unsigned limit,
-                        bool expiring_only, void (*visit)(void *context, struct entry *entry), void *context) {
+bool keyspace_slot_walk(struct keyspace *keyspace, unsigned db, unsigned slot, uint32_t *cursor,
+                        unsigned limit, bool expiring_only, void (*visit)(void *context, struct entry *entry),
+                        void *context) {
     struct table *table = keyspace__table(keyspace, db, slot);
     return !table || table_walk(table, cursor, limit, expiring_only, visit, context);
 }
