@@ -74,6 +74,21 @@ def row_pipeline(setup):
     small(setup, 16, 0.55, 320000 if setup.quick else 1600000)
 
 
+def row_floor(setup):
+    """A server that only receives and sends: no better ratio than its can be had with these system calls."""
+    core, _ = cores()
+    floor = Server(setup.floor, core=core)
+    redis = Server(setup.redis, core=core, io_threads=1)
+    for pipeline, requests in ((1, 200000), (16, 1600000)):
+        if setup.quick:
+            requests //= 5
+        ratio, bare, theirs = compare(setup, floor, redis, requests, pipeline, ["-t", "get", "-d", "64"])
+        setup.row("only recv and send, GET 64 B, 50 connections, pipeline %d" % pipeline, "",
+                  "%.2f x (%.2f us : %.2f us)" % (ratio, bare, theirs), None)
+    floor.stop()
+    redis.stop()
+
+
 def overhead(server, count):
     """Loads `count` keys; resident bytes a key beyond the key and the value."""
     before = server.resident_bytes()

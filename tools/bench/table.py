@@ -23,6 +23,7 @@ from servers import NoMeasure, stop_all  # noqa: E402
 ROWS = {
     "plain": (rows_speed.row_plain, "SET and GET, 64 B, no pipeline: CPU a request"),
     "pipeline": (rows_speed.row_pipeline, "the same, pipeline 16"),
+    "floor": (rows_speed.row_floor, "a server that only receives and sends: what bounds the two rows above"),
     "large": (rows_speed.row_large, "GET over 10 million keys, pipeline 16, in cluster mode"),
     "memory": (rows_speed.row_memory, "resident bytes a key at 10 million keys"),
     "threads": (rows_speed.row_threads, "io-threads 2 against 1"),
@@ -45,6 +46,7 @@ class Setup:
 
     def __init__(self, options):
         self.shoal, self.cli, self.benchmark = options.shoal, options.cli, options.benchmark
+        self.floor = options.floor
         self.redis, self.redis_cli, self.client = options.redis, options.redis_cli, options.client
         self.quick, self.with_redis = options.quick, options.with_redis
         self.pairs = options.pairs or (2 if options.quick else 5)
@@ -61,8 +63,8 @@ class Setup:
 
 
 def parse(arguments):
-    def built(name):
-        return os.path.join(os.environ.get("SHOAL_BUILD", os.path.join(ROOT, "build")), "bin", name)
+    def built(name, folder="bin"):
+        return os.path.join(os.environ.get("SHOAL_BUILD", os.path.join(ROOT, "build")), folder, name)
 
     names = "\n".join("  %-10s %s" % (name, text) for name, (_, text) in ROWS.items())
     parser = argparse.ArgumentParser(description=__doc__, epilog="rows:\n" + names,
@@ -76,6 +78,7 @@ def parse(arguments):
     parser.add_argument("--shoal", default=built("shoal-server"), help="the server to measure")
     parser.add_argument("--cli", default=built("shoal-cli"), help="the command line that reshards it")
     parser.add_argument("--benchmark", default=built("shoal-benchmark"), help="the load of 'threads'")
+    parser.add_argument("--floor", default=built("bench-floor", "tools"), help="the server of 'floor'")
     parser.add_argument("--client", default="redis-benchmark", help="the load of the rows with a ratio")
     parser.add_argument("--redis", default="redis-server", help="the server to compare with")
     parser.add_argument("--redis-cli", default="redis-cli", help="the command line that reshards that")
