@@ -53,13 +53,19 @@ def ratio_row(setup, what, limit, measured):
     setup.row(what, "<= %.2f x Redis" % limit, "%.2f x (%.2f us : %.2f us)" % (ratio, ours, theirs), ratio <= limit)
 
 
-def small(setup, pipeline, limit, requests):
+def small(setup, pipeline, limit, requests, keys=1):
     core, _ = cores()
     shoal = Server(setup.shoal, core=core, io_threads=1)
     redis = Server(setup.redis, core=core, io_threads=1)
     where = "pipeline %d" % pipeline if pipeline > 1 else "no pipeline"
+    drawn = []
+    if keys > 1:
+        where += ", %d keys" % keys
+        drawn = ["-r", str(keys)]
+        for server in (shoal, redis):
+            fill(server.port, keys, key=b"key:%012d", value=b"v" * 64)
     for test in ("set", "get"):
-        arguments = ["-t", test, "-d", "64"]
+        arguments = ["-t", test, "-d", "64"] + drawn
         ratio_row(setup, "%s 64 B, 50 connections, %s: CPU a request" % (test.upper(), where), limit,
                   compare(setup, shoal, redis, requests, pipeline, arguments))
     shoal.stop()
@@ -72,6 +78,10 @@ def row_plain(setup):
 
 def row_pipeline(setup):
     small(setup, 16, 0.55, 320000 if setup.quick else 1600000)
+
+
+def row_random(setup):
+    small(setup, 16, 0.55, 320000 if setup.quick else 1600000, keys=100000 if setup.quick else 1000000)
 
 
 def row_floor(setup):

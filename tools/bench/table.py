@@ -23,7 +23,8 @@ from servers import NoMeasure, stop_all  # noqa: E402
 ROWS = {
     "plain": (rows_speed.row_plain, "SET and GET, 64 B, no pipeline: CPU a request"),
     "pipeline": (rows_speed.row_pipeline, "the same, pipeline 16"),
-    "floor": (rows_speed.row_floor, "a server that only receives and sends: what bounds the two rows above"),
+    "random": (rows_speed.row_random, "the same of a million keys, where the others are of one"),
+    "floor": (rows_speed.row_floor, "a server that only receives and sends: what bounds 'plain' and 'pipeline'"),
     "large": (rows_speed.row_large, "GET over 10 million keys, pipeline 16, in cluster mode"),
     "memory": (rows_speed.row_memory, "resident bytes a key at 10 million keys"),
     "threads": (rows_speed.row_threads, "io-threads 2 against 1"),
