@@ -6,12 +6,14 @@
 #include "cluster/actions.h"
 #include "cluster/admin.h"
 #include "cluster/election.h"
+#include "cluster/failure.h"
 #include "cluster/handshake.h"
 #include "cluster/heartbeat.h"
 #include "cluster/manual.h"
 #include "cluster/nodes_conf.h"
 #include "cluster/peers.h"
 #include "cluster/recv.h"
+#include "cluster/reports.h"
 #include "cluster/slots.h"
 #include "cluster/speak.h"
 
@@ -75,7 +77,8 @@ struct cluster *cluster_create_among(const struct cluster_commons *commons,
     cluster->started = cluster->last_step = cluster->awake_since = cluster->data_age_time = cluster->now;
     cluster->next_tick = cluster->now;
     cluster->next_random_ping = cluster->now + RANDOM_PING_MS;
-    cluster->next_suspicion = UINT64_MAX;
+    cluster->next_suspicion = cluster->next_fail_news = UINT64_MAX;
+    cluster->next_report_age = cluster->now;
     if (conf.size == 0) {
         cluster->myself = peer_create(cluster, NULL, CLUSTER_NODE_MYSELF | CLUSTER_NODE_PRIMARY);
         cluster->todo = TODO_SAVE | TODO_SAVE_SYNC;
@@ -284,6 +287,7 @@ static void finish(struct cluster *cluster) {
     if (take_todo(cluster, TODO_CLOCK)) state_update(cluster);
     tell_role(cluster);
     tell_suspicions(cluster);
+    failure_tell_news(cluster);
     if (take_todo(cluster, TODO_FORGET_NEWS)) speak_forgotten(cluster);
     save(cluster);
     spoken_update(cluster);
@@ -296,6 +300,7 @@ const struct cluster_actions *cluster_step(struct cluster *cluster, const struct
     actions_begin(cluster);
     set_time(cluster, event->now, event->unix_now);
     notice_own_sleep(cluster);
+    reports_age(cluster);
     dispatch(cluster, event);
     finish(cluster);
     actions_end(cluster);
@@ -304,5 +309,6 @@ const struct cluster_actions *cluster_step(struct cluster *cluster, const struct
 
 uint64_t cluster_deadline(const struct cluster *cluster) {
     uint64_t deadline = min64(cluster->next_tick, min64(cluster->next_suspicion, election_deadline(cluster)));
+    deadline = min64(deadline, cluster->next_fail_news);
     return deadline > CLOCK_BASE ? deadline - CLOCK_BASE : 0;
 }

@@ -88,9 +88,8 @@ struct cluster_view_status {
 
 void cluster_view_status(const struct cluster *cluster, struct cluster_view_status *status);
 
-// How many primaries report the node as failing now (CLUSTER COUNT-FAILURE-REPORTS; drops expired reports);
-// -1 for an unknown node.
-int cluster_view_failure_reports(struct cluster *cluster, struct bytes id);
+// How many primaries report the node as failing now (CLUSTER COUNT-FAILURE-REPORTS); -1 for an unknown node.
+int cluster_view_failure_reports(const struct cluster *cluster, struct bytes id);
 
 // Appends the text of CLUSTER NODES; only the node `only` where its index is given, or all
 // (CLUSTER_NO_INDEX). `other_port`: show the other port (a TLS client asks a plain server, or the reverse).

@@ -11,11 +11,8 @@ void failure_suspect(struct cluster *cluster, struct peer *peer);
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 
-// The peer is forgotten: it says nothing any more, and nothing is said of it.
-void failure_forget(struct cluster *cluster, struct peer *peer);
-
-// Reports that are still valid.
-uint32_t failure_count(struct cluster *cluster, struct peer *peer);
+// Tells of the failures whose time to be told has come (cluster->next_fail_news says when).
+void failure_tell_news(struct cluster *cluster);
 
 // Somebody whom we know has found the majority: FAIL.
 void failure_take_word(struct cluster *cluster, struct peer *peer, const struct peer *sender);

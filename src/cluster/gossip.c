@@ -24,7 +24,7 @@ static void credit_pong(struct cluster *cluster, struct peer *peer, const struct
     uint32_t pong = packet_gossip_pong(gossip->packet, gossip->at);
     uint64_t time = (uint64_t)pong * 1000 - cluster->unix_ahead;
     if (pong == 0 || time <= peer->pong_received || time > cluster->now + CLOCK_TOLERANCE_MS) return;
-    if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || failure_count(cluster, peer)) return;
+    if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || peer->report_count) return;
     peer->pong_received = min64(time, cluster->now);
 }
 

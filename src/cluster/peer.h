@@ -19,16 +19,11 @@ enum { FLAG_READS_EXTENSIONS = 1024 };
 
 enum link_state { LINK_NONE, LINK_CONNECTING, LINK_UP };
 
-// A primary says that a peer fails.
-struct report {
-    uint64_t time;
-    uint16_t reporter;
-};
-
-// Those whom a peer says to fail: a set of indices. What gossip says is mostly that somebody is well, and
-// this tells at once that nothing else was said before. NULL: nobody.
-struct accusations {
-    uint64_t *set;
+// Which peers of a word of indices a reporter says to fail, by the time at which it did so last; see
+// reports.h.
+enum { REPORT_AGES = 4 };
+struct reported {
+    uint64_t heard[REPORT_AGES];
 };
 
 // Laid out by lines of 64 bytes: gossip, read and written, is most of what the nodes of a large cluster do,
@@ -42,9 +37,9 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint16_t index;
     uint16_t flags;
     uint32_t slots;
-    uint32_t gossip_mark; // the number of the ping that mentions it
-    uint32_t report_count;
-    uint16_t primary; // a replica's, NO_PEER otherwise
+    uint32_t gossip_mark;  // the number of the ping that mentions it
+    uint32_t report_count; // who says that it fails; see reports.h
+    uint16_t primary;      // a replica's, NO_PEER otherwise
     uint16_t generation;
     uint8_t link;          // enum link_state
     uint8_t link_failures; // how often in a row it could not be made
@@ -72,7 +67,8 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     char *human_nodename;    // NULL when empty
     uint64_t created;
     uint64_t fail_time;
-    uint64_t epoch_time; // when config_epoch last grew
+    uint64_t fail_news_at; // when we tell that it has failed, as one of cluster->fail_news
+    uint64_t epoch_time;   // when config_epoch last grew
 
     uint64_t voted_time;    // when we last voted for one of its replicas,
     cluster_node voted_for; // and for which

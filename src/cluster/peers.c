@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "cluster/actions.h"
-#include "cluster/failure.h"
+#include "cluster/reports.h"
 #include "cluster/slots.h"
 
 // ---- Names ----
@@ -76,13 +76,7 @@ static uint64_t *grow_set(uint64_t *set, uint32_t old, uint32_t capacity) {
 static void grow(struct cluster *cluster) {
     uint32_t old = cluster->peers_capacity, capacity = old ? old * 2 : PEER_WORD;
     cluster->peers = mem_realloc(cluster->peers, capacity * sizeof(*cluster->peers));
-    cluster->reports = mem_realloc(cluster->reports, capacity * sizeof(*cluster->reports));
-    cluster->accused = mem_realloc(cluster->accused, capacity * sizeof(*cluster->accused));
-    for (uint32_t i = 0; i < capacity; i++) {
-        if (i >= old) cluster->accused[i].set = NULL;
-        if (cluster->accused[i].set)
-            cluster->accused[i].set = grow_set(cluster->accused[i].set, old, capacity);
-    }
+    reports_grow(cluster, old, capacity);
     cluster->blocks = mem_realloc(cluster->blocks, capacity / PEER_WORD * sizeof(*cluster->blocks));
     for (uint32_t block = old / PEER_WORD; block < capacity / PEER_WORD; block++)
         cluster->blocks[block] = NULL;
@@ -90,6 +84,7 @@ static void grow(struct cluster *cluster) {
     cluster->linkless = grow_set(cluster->linkless, old, capacity);
     cluster->suspects = grow_set(cluster->suspects, old, capacity);
     cluster->untold = grow_set(cluster->untold, old, capacity);
+    cluster->fail_news = grow_set(cluster->fail_news, old, capacity);
     cluster->peers_capacity = capacity;
 }
 
@@ -133,7 +128,6 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     struct peer *peer = *block + index % PEER_WORD;
     memset(peer, 0, sizeof(*peer));
     cluster->peers[index] = peer;
-    cluster->reports[index] = NULL;
     cluster->peers_count++;
     peer->index = (uint16_t)index;
     peer->generation = ++cluster->generation;
@@ -154,9 +148,6 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
 static void peer_free(struct cluster *cluster, struct peer *peer) {
     name_take(cluster, peer);
     directory_drop_address(cluster->directory, peer->address);
-    mem_free(cluster->reports[peer->index]);
-    mem_free(cluster->accused[peer->index].set);
-    cluster->accused[peer->index].set = NULL;
     mem_free(peer->hostname);
     mem_free(peer->human_nodename);
 }
@@ -165,7 +156,8 @@ void peer_delete(struct cluster *cluster, struct peer *peer) {
     action_disconnect(cluster, peer);
     slots_abandon(cluster, peer);
     slots_forget_moves(cluster, peer->index);
-    failure_forget(cluster, peer);
+    reports_forget(cluster, peer);
+    peer_set_put(cluster->fail_news, peer->index, false);
     PEERS_EACH(cluster, other) {
         if (other->primary == peer->index) other->primary = NO_PEER;
     }
@@ -187,13 +179,13 @@ void peers_free(struct cluster *cluster) {
     for (uint32_t block = 0; block < cluster->peers_capacity / PEER_WORD; block++)
         mem_free(cluster->blocks[block]);
     mem_free(cluster->blocks);
-    mem_free(cluster->reports);
-    mem_free(cluster->accused);
+    reports_free(cluster);
     mem_free(cluster->peers);
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);
     mem_free(cluster->suspects);
     mem_free(cluster->untold);
+    mem_free(cluster->fail_news);
     mem_free(cluster->by_name);
 }
 

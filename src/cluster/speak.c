@@ -313,6 +313,7 @@ void speak_suspicions(struct cluster *cluster) {
 
 void speak_fail(struct cluster *cluster, const struct peer *failed) {
     struct packet packet;
+    peer_set_put(cluster->fail_news, failed->index, false);
     fill_header(cluster, &packet, PACKET_FAIL, NULL);
     struct cluster_message *message = compose(cluster, &packet, CLUSTER_ID_SIZE);
     memcpy(message->data + PACKET_HEADER_SIZE, failed->id, CLUSTER_ID_SIZE);

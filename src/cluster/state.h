@@ -115,7 +115,7 @@ struct cluster {
     uint64_t now;
     uint64_t unix_ahead; // unix_now - now, modulo 2^64
     uint64_t last_step, awake_since;
-    uint64_t next_tick, next_random_ping, next_suspicion;
+    uint64_t next_tick, next_random_ping, next_suspicion, next_fail_news;
     uint64_t suspicions_told; // when suspicions were last spoken of
     uint32_t todo;
     uint32_t gossip_mark;
@@ -129,16 +129,18 @@ struct cluster {
     uint32_t by_name_size;
     uint16_t *by_name; // number of the name in the directory -> index of the peer, or NO_PEER
     struct directory *directory;
-    struct report **reports;     // by index: who says that the peer fails, by ascending reporter
-    struct accusations *accused; // by index: whom the peer says to fail
+    struct reported **reports; // by index: whom the peer says to fail, a row of words; NULL: nobody
+    uint32_t report_age;       // in which of the ages what is heard now falls, ...
+    uint64_t next_report_age;  // ... and until when; see reports.h
     struct message_pool *pool;
     struct prng prng;
 
     // By index, so that a tick need not look at all peers; see peers.h.
-    uint64_t *look_at;  // when a tick must look at the peer; 0: the next one
-    uint64_t *linkless; // set of peers: no link
-    uint64_t *suspects; // set of peers: PFAIL
-    uint64_t *untold;   // set of peers: of those, whom speak_suspicions has not spoken of
+    uint64_t *look_at;   // when a tick must look at the peer; 0: the next one
+    uint64_t *linkless;  // set of peers: no link
+    uint64_t *suspects;  // set of peers: PFAIL
+    uint64_t *untold;    // set of peers: of those, whom speak_suspicions has not spoken of
+    uint64_t *fail_news; // set of peers: whose failure we will tell, unless another does before
     uint32_t suspect_count;
     uint32_t link_cursor;     // the peer for whom a link was made last
     uint64_t looked_interval; // look_at was computed with this interval of pings

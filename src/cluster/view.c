@@ -1,9 +1,9 @@
 #include <string.h>
 
 #include "cluster/cluster_view.h"
-#include "cluster/failure.h"
 #include "cluster/nodes_conf.h"
 #include "cluster/peers.h"
+#include "cluster/reports.h"
 #include "cluster/slots.h"
 
 static void show(const struct cluster *cluster, const struct peer *peer, struct cluster_view_node *node) {
@@ -95,9 +95,9 @@ void cluster_view_status(const struct cluster *cluster, struct cluster_view_stat
     memcpy(status->received, cluster->received, sizeof(status->received));
 }
 
-int cluster_view_failure_reports(struct cluster *cluster, struct bytes id) {
-    struct peer *peer = id.size == CLUSTER_ID_SIZE ? peer_find(cluster, id.data) : NULL;
-    return peer ? (int)failure_count(cluster, peer) : -1;
+int cluster_view_failure_reports(const struct cluster *cluster, struct bytes id) {
+    const struct peer *peer = id.size == CLUSTER_ID_SIZE ? peer_find(cluster, id.data) : NULL;
+    return peer ? (int)reports_count(cluster, peer) : -1;
 }
 
 void cluster_view_nodes_text(const struct cluster *cluster, uint16_t only, bool other_port,

@@ -1,0 +1,199 @@
+// One core that knows a hundred primaries, with links to all of them: what it does when the others speak.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cluster/cluster.h"
+#include "cluster/cluster_view.h"
+#include "cluster/packet.h"
+
+enum {
+    NODES = 100,
+    ACCUSERS = NODES / 2, // with our own suspicion a majority
+    TIMEOUT_MS = 15000,
+    SPREAD_MS = 100,
+    UNIX_AHEAD = 1000000,
+    SAVE_MAX_MS = 1000,
+    PORT = 7000,
+    PACKET_ROOM = PACKET_HEADER_SIZE + 2 * PACKET_GOSSIP_SIZE,
+};
+
+static struct cluster *core;
+static uint64_t now;
+static cluster_node links[NODES]; // what the core calls them
+static unsigned fails;            // FAIL messages since the last look
+static uint64_t save_number;      // of the last save
+
+static void name_of(unsigned node, char *id) {
+    snprintf(id, CLUSTER_ID_SIZE + 1, "%040u", node + 1);
+}
+
+static void step(struct cluster_event event) {
+    event.now = now;
+    event.unix_now = now + UNIX_AHEAD;
+    const struct cluster_actions *actions = cluster_step(core, &event);
+    for (size_t i = 0; i < actions->count; i++) {
+        const struct cluster_action *action = &actions->items[i];
+        if (action->kind == CLUSTER_ACTION_CONNECT)
+            links[action->connect.port - PORT - 10000] = action->connect.node;
+        if (action->kind == CLUSTER_ACTION_SEND) fails += action->send.message->data[13] == PACKET_FAIL;
+        if (action->kind != CLUSTER_ACTION_SAVE) continue;
+        save_number = action->save.number;
+    }
+}
+
+static void tick(uint64_t ms) {
+    for (uint64_t end = now + ms; now < end; now++)
+        if (cluster_deadline(core) <= now) step((struct cluster_event){.kind = CLUSTER_EVENT_TICK});
+}
+
+static void link_up(unsigned node) {
+    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_UP, .link = {.node = links[node]}});
+}
+
+// A packet of `node`, about `other`: a PONG that calls it failing, or whatever `type` says.
+static void speak(unsigned node, uint16_t type, unsigned other, uint16_t flags, uint64_t epoch) {
+    uint8_t bytes[PACKET_ROOM] = {0}, slots[PACKET_SLOTS_SIZE] = {0};
+    struct packet packet = {.type = type, .flags = CLUSTER_NODE_PRIMARY, .slots = slots};
+    struct packet_gossip gossip = {.port = (uint16_t)(PORT + other), .flags = flags};
+    char id[CLUSTER_ID_SIZE + 1];
+    uint32_t total = PACKET_HEADER_SIZE + (type == PACKET_FAIL ? CLUSTER_ID_SIZE : PACKET_GOSSIP_SIZE);
+    slots[node / 8] = (uint8_t)(1 << node % 8);
+    name_of(node, id);
+    memcpy(packet.sender, id, CLUSTER_ID_SIZE);
+    name_of(other, id);
+    memcpy(gossip.id, id, CLUSTER_ID_SIZE);
+    packet.count = type <= PACKET_MEET;
+    packet.port = (uint16_t)(PORT + node);
+    packet.bus_port = (uint16_t)(packet.port + 10000);
+    packet.config_epoch = node + 1;
+    packet.current_epoch = epoch;
+    packet_header_write(bytes, &packet, total);
+    if (type == PACKET_FAIL)
+        memcpy(bytes + PACKET_HEADER_SIZE, id, CLUSTER_ID_SIZE);
+    else
+        packet_gossip_write(bytes + PACKET_HEADER_SIZE, &gossip);
+    struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};
+    event.packet.link.node = links[node];
+    event.packet.bytes = bytes_of(bytes, total);
+    event.packet.peer_ip = event.packet.local_ip = "127.0.0.1";
+    step(event);
+}
+
+// The last one has died, and we know; all but one of those who are needed have said so.
+static void let_the_last_one_die(void) {
+    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_DOWN, .link = {.node = links[NODES - 1]}});
+    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_REFUSED, .link = {.node = links[NODES - 1]}});
+    fails = 0;
+    for (unsigned node = 1; node < ACCUSERS; node++)
+        speak(node, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+}
+
+static struct cluster_view_node see(unsigned node) {
+    struct cluster_view_node seen;
+    char id[CLUSTER_ID_SIZE + 1];
+    name_of(node, id);
+    assert_true(cluster_view_find(core, bytes_from_string(id), &seen));
+    return seen;
+}
+
+static int reports_of(unsigned node) {
+    char id[CLUSTER_ID_SIZE + 1];
+    name_of(node, id);
+    return cluster_view_failure_reports(core, bytes_from_string(id));
+}
+
+static int begin(void **state) {
+    struct buffer conf = BUFFER_EMPTY, error = BUFFER_EMPTY;
+    struct cluster_config config;
+    cluster_config_default(&config);
+    config.node_timeout = TIMEOUT_MS;
+    for (unsigned node = 0; node < NODES; node++) {
+        char id[CLUSTER_ID_SIZE + 1];
+        name_of(node, id);
+        buffer_appendf(&conf, "%s 127.0.0.1:%u@%u %smaster - 0 0 %u connected %u\n", id, PORT + node,
+                       PORT + 10000 + node, node ? "" : "myself,", node + 1, node);
+    }
+    buffer_appendf(&conf, "vars currentEpoch %u lastVoteEpoch 0\n", NODES);
+    now = 1000;
+    core = cluster_create(&config, buffer_bytes(&conf), 7, now, now + UNIX_AHEAD, &error);
+    buffer_free(&conf);
+    if (!core) return -1;
+    memset(links, 0, sizeof links);
+    tick(500);
+    for (unsigned node = 1; node < NODES; node++)
+        link_up(node);
+    for (unsigned node = 1; node < NODES; node++)
+        speak(node, PACKET_PONG, 0, CLUSTER_NODE_PRIMARY, NODES);
+    tick(SAVE_MAX_MS);
+    step((struct cluster_event){.kind = CLUSTER_EVENT_SAVED, .saved = {save_number, true}});
+    save_number = 0;
+    return 0;
+}
+
+static int end(void **state) {
+    cluster_destroy(core);
+    return 0;
+}
+
+// Nobody else tells of it: we do, soon, once, and to everybody.
+static void a_failure_is_told_soon(void **state) {
+    let_the_last_one_die();
+    assert_false(see(NODES - 1).flags & CLUSTER_NODE_FAIL);
+    speak(ACCUSERS, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+    assert_true(see(NODES - 1).flags & CLUSTER_NODE_FAIL); // we act on it at once
+    tick(SPREAD_MS + 1);
+    assert_int_equal(fails, NODES - 2);
+    tick(TIMEOUT_MS / 2);
+    assert_int_equal(fails, NODES - 2);
+}
+
+// Whoever hears of it meanwhile keeps silent.
+static void a_failure_is_told_by_one(void **state) {
+    let_the_last_one_die();
+    speak(ACCUSERS, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+    assert_int_equal(fails, 0); // not drawn to be the first, with this seed
+    speak(1, PACKET_FAIL, NODES - 1, 0, NODES);
+    tick(2 * SPREAD_MS);
+    assert_int_equal(fails, 0);
+}
+
+// A report counts for one and a half node timeouts at least, and two at most.
+static void reports_grow_old(void **state) {
+    for (uint64_t offset = 0; offset < TIMEOUT_MS; offset += TIMEOUT_MS / 8) {
+        speak(1, PACKET_PONG, 2, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+        assert_int_equal(reports_of(2), 1);
+        tick(TIMEOUT_MS * 3 / 2);
+        assert_int_equal(reports_of(2), 1);
+        tick(TIMEOUT_MS / 2 + 1);
+        assert_int_equal(reports_of(2), 0);
+        tick(TIMEOUT_MS / 8);
+    }
+}
+
+// What is heard again counts from then on; what is taken back counts no more, however often it was said.
+static void reports_are_renewed_and_taken_back(void **state) {
+    for (int times = 0; times < 6; times++) {
+        speak(1, PACKET_PONG, 2, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+        speak(3, PACKET_PONG, 2, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+        assert_int_equal(reports_of(2), 2);
+        tick(TIMEOUT_MS / 2);
+    }
+    speak(1, PACKET_PONG, 2, CLUSTER_NODE_PRIMARY, NODES);
+    assert_int_equal(reports_of(2), 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_failure_is_told_soon, begin, end),
+        cmocka_unit_test_setup_teardown(a_failure_is_told_by_one, begin, end),
+        cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
+        cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
