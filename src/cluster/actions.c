@@ -51,6 +51,12 @@ struct cluster_action *action_add(struct cluster *cluster, enum cluster_action_k
     return action;
 }
 
+// Something waits for what was promised.
+static uint64_t await_promise(struct cluster *cluster) {
+    if (cluster->todo & TODO_PROMISE) cluster->todo |= TODO_SAVE_SYNC;
+    return promise_awaited(cluster);
+}
+
 void action_send(struct cluster *cluster, struct cluster_link link, struct cluster_message *message,
                  bool waits) {
     if (cluster->stalled) {
@@ -61,7 +67,7 @@ void action_send(struct cluster *cluster, struct cluster_link link, struct clust
     struct cluster_action *action = action_add(cluster, CLUSTER_ACTION_SEND);
     action->send.link = link;
     action->send.message = message;
-    action->send.save = waits ? promise_awaited(cluster) : 0;
+    action->send.save = waits ? await_promise(cluster) : 0;
     cluster->sent[type]++;
 }
 
@@ -107,13 +113,17 @@ void action_outcome(struct cluster *cluster, uint64_t number, bool ok, bool wait
     action->outcome.number = number;
     action->outcome.ok = ok;
     action->outcome.text = bytes_of(text_add(cluster, text, size), size);
-    action->outcome.save = waits ? promise_awaited(cluster) : 0;
+    action->outcome.save = waits ? await_promise(cluster) : 0;
 }
 
 // Cluster spec, "Replica election and promotion": epochs and votes are stored on disk before they are spoken
 // of.
 void promise(struct cluster *cluster) {
     cluster->todo |= TODO_SAVE | TODO_PROMISE | TODO_SAVE_SYNC;
+}
+
+void promise_in_time(struct cluster *cluster) {
+    cluster->todo |= TODO_SAVE | TODO_PROMISE;
 }
 
 uint64_t promise_awaited(const struct cluster *cluster) {

@@ -28,8 +28,11 @@ void action_note(struct cluster *cluster, enum log_level level, const char *form
 
 void action_outcome(struct cluster *cluster, uint64_t number, bool ok, bool waits, const char *text);
 
-// From now on what we say of ourselves waits for a save of it.
+// From now on what we say of ourselves waits for a save of it, which is due at once.
 void promise(struct cluster *cluster);
+
+// The same, but the save is due when something waits for it, or with the next of what we know of others.
+void promise_in_time(struct cluster *cluster);
 
 // The save that a promising message waits for; 0 when all is saved.
 uint64_t promise_awaited(const struct cluster *cluster);

@@ -248,20 +248,25 @@ static void tell_role(struct cluster *cluster) {
     action->primary.node = peer_handle(primary);
 }
 
-// A promise is saved at once; what is only knowledge about others waits for the next tick, so that many
-// changes share a save. One that is knowledge only still has to be forced to the disk while a promise is not
-// there: it takes the place of the save that was to bring it, and when it succeeds the promise counts as
-// saved.
+// The file has a line for each node, and the more there are the more often one of them changes.
+static uint64_t save_delay(const struct cluster *cluster) {
+    return TICK_MS + TICK_MS * (cluster->peers_count / SMALL_CLUSTER);
+}
+
+// A promise is saved at once; what is only knowledge about others waits for a tick, in a large cluster for
+// some, so that many changes share a save. One that is knowledge only still has to be forced to the disk
+// while a promise is not there: it takes the place of the save that was to bring it, and when it succeeds the
+// promise counts as saved.
 static void save(struct cluster *cluster) {
     if (!(cluster->todo & TODO_SAVE)) return;
     if (!(cluster->todo & TODO_SAVE_SYNC)) {
-        if (cluster->next_save == 0) cluster->next_save = cluster->now + TICK_MS;
+        if (cluster->next_save == 0) cluster->next_save = cluster->now + save_delay(cluster);
         if (cluster->now < cluster->next_save) return; // stays in todo
     }
     struct cluster_action *action = action_add(cluster, CLUSTER_ACTION_SAVE);
     action->save.number = ++cluster->save_number;
     bool owes = cluster->save_failed || cluster->promise_number > cluster->saved_number;
-    action->save.sync = owes || (cluster->todo & TODO_SAVE_SYNC) != 0;
+    action->save.sync = owes || (cluster->todo & (TODO_SAVE_SYNC | TODO_PROMISE)) != 0;
     if (cluster->todo & TODO_PROMISE) cluster->promise_number = cluster->save_number;
     cluster->todo &= ~(uint32_t)(TODO_SAVE | TODO_PROMISE | TODO_SAVE_SYNC);
     cluster->next_save = 0;

@@ -4,11 +4,12 @@
 
 #include "cluster/actions.h"
 
-// Cluster spec, "Cluster current epoch": a node that receives a greater epoch than its own takes it over.
+// Cluster spec, "Cluster current epoch": a node that receives a greater epoch than its own takes it over. All
+// nodes do with each election; until we vote nobody waits for our file to say so.
 void epoch_hear(struct cluster *cluster, uint64_t current) {
     if (current <= cluster->current_epoch) return;
     cluster->current_epoch = current;
-    promise(cluster);
+    promise_in_time(cluster);
 }
 
 // Cluster spec, "Replica election and promotion": the candidate increments its currentEpoch.

@@ -32,7 +32,8 @@ void spoken_refresh(struct cluster *cluster) {
 }
 
 // One description waits at a time: where promise follows promise on a slow disk, what was true when the first
-// of them was made can be said when that one is saved, however many others wait by then.
+// of them was made can be said when that one is saved, however many others wait by then. It is made with the
+// save, whose time may not have come yet.
 void spoken_update(struct cluster *cluster) {
     uint64_t awaited = promise_awaited(cluster);
     bool announce = false;
@@ -45,7 +46,7 @@ void spoken_update(struct cluster *cluster) {
         spoken_refresh(cluster);
         announce |= (cluster->todo & TODO_ANNOUNCE) != 0;
         cluster->todo &= ~(uint32_t)TODO_ANNOUNCE;
-    } else if (cluster->next_spoken_save == 0) {
+    } else if (cluster->next_spoken_save == 0 && !(cluster->todo & TODO_PROMISE)) {
         describe(cluster, &cluster->next_spoken);
         cluster->next_spoken_save = awaited;
         cluster->next_spoken_announced = (cluster->todo & TODO_ANNOUNCE) != 0;

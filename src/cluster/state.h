@@ -89,8 +89,8 @@ struct manual_failover {
 
 enum todo {
     TODO_SAVE = 1,
-    TODO_PROMISE = 2, // a save that what we say waits for
-    TODO_SAVE_SYNC = 4,
+    TODO_PROMISE = 2,   // a save that what we say waits for
+    TODO_SAVE_SYNC = 4, // at once
     TODO_STATE = 8,
     TODO_ROUTES = 16,
     TODO_ELECTION = 32,

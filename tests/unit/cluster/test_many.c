@@ -28,6 +28,7 @@ static uint64_t now;
 static cluster_node links[NODES]; // what the core calls them
 static unsigned fails;            // FAIL messages since the last look
 static uint64_t save_number;      // of the last save
+static bool save_sync;
 
 static void name_of(unsigned node, char *id) {
     snprintf(id, CLUSTER_ID_SIZE + 1, "%040u", node + 1);
@@ -44,6 +45,7 @@ static void step(struct cluster_event event) {
         if (action->kind == CLUSTER_ACTION_SEND) fails += action->send.message->data[13] == PACKET_FAIL;
         if (action->kind != CLUSTER_ACTION_SAVE) continue;
         save_number = action->save.number;
+        save_sync = action->save.sync;
     }
 }
 
@@ -188,12 +190,24 @@ static void reports_are_renewed_and_taken_back(void **state) {
     assert_int_equal(reports_of(2), 1);
 }
 
+// All nodes hear of each epoch; that alone is no reason to write a file at once.
+static void an_epoch_that_was_heard_is_saved_in_time(void **state) {
+    for (uint64_t epoch = NODES + 1; epoch < NODES + 50; epoch++)
+        speak(1, PACKET_PONG, 0, CLUSTER_NODE_PRIMARY, epoch);
+    assert_int_equal(save_number, 0);
+    uint64_t before = now;
+    while (save_number == 0)
+        tick(1);
+    assert_true(save_sync && now - before < SAVE_MAX_MS);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_failure_is_told_soon, begin, end),
         cmocka_unit_test_setup_teardown(a_failure_is_told_by_one, begin, end),
         cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
         cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
+        cmocka_unit_test_setup_teardown(an_epoch_that_was_heard_is_saved_in_time, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
