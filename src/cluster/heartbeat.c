@@ -18,6 +18,16 @@ static uint64_t ping_interval(const struct cluster *cluster) {
     return interval ? interval : 1;
 }
 
+// In a large cluster each pair of nodes has an interval of its own, from three quarters of it up. Those who
+// ask early spare the others the asking, as gossip tells them of the answer; if all asked at the same age,
+// all would have asked before anybody was told, and would do so again at the same time.
+static uint64_t ping_interval_of(const struct cluster *cluster, const struct peer *peer) {
+    uint64_t interval = ping_interval(cluster);
+    if (cluster->config.ping_interval || cluster->peers_count <= SMALL_CLUSTER) return interval;
+    uint64_t lot = (cluster->myself->name->hash ^ peer->name->hash * 0x9e3779b1u) * 0x85ebca6bu & UINT32_MAX;
+    return interval - (interval / 4 * lot >> 32);
+}
+
 static uint64_t patience(const struct cluster *cluster) {
     return cluster->config.node_timeout / 2;
 }
@@ -108,7 +118,8 @@ static void check_ping(struct cluster *cluster, struct peer *peer) {
     // Cluster spec, "Manual failover": the replica must learn soon where its primary has stopped.
     bool hurry =
         cluster->manual.until && cluster->manual.replica == peer->index && cluster->manual.pause_wanted;
-    bool due = peer->ping_sent == 0 && elapsed(cluster, peer->pong_received) >= ping_interval(cluster);
+    bool due =
+        peer->ping_sent == 0 && elapsed(cluster, peer->pong_received) >= ping_interval_of(cluster, peer);
     if (hurry || due) speak_ping(cluster, peer, PACKET_PING);
 }
 
@@ -162,7 +173,7 @@ static uint64_t next_look(const struct cluster *cluster, const struct peer *peer
     if (peer->link == LINK_CONNECTING)
         return min64(look, peer->link_time + max64(patience(cluster), TICK_MS) + 1);
     if (peer->link == LINK_NONE) return look;
-    if (peer->ping_sent == 0) return min64(look, peer->pong_received + ping_interval(cluster));
+    if (peer->ping_sent == 0) return min64(look, peer->pong_received + ping_interval_of(cluster, peer));
     uint64_t silent = max64(peer->ping_sent, peer->link_heard) + patience(cluster);
     return min64(look, max64(silent, peer->link_time + cluster->config.node_timeout) + 1);
 }

@@ -26,7 +26,7 @@ enum {
 static struct cluster *core;
 static uint64_t now;
 static cluster_node links[NODES]; // what the core calls them
-static unsigned fails;            // FAIL messages since the last look
+static unsigned fails, pings;     // FAIL and PING messages since the last look
 static uint64_t save_number;      // of the last save
 static bool save_sync;
 
@@ -42,7 +42,10 @@ static void step(struct cluster_event event) {
         const struct cluster_action *action = &actions->items[i];
         if (action->kind == CLUSTER_ACTION_CONNECT)
             links[action->connect.port - PORT - 10000] = action->connect.node;
-        if (action->kind == CLUSTER_ACTION_SEND) fails += action->send.message->data[13] == PACKET_FAIL;
+        if (action->kind == CLUSTER_ACTION_SEND) {
+            fails += action->send.message->data[13] == PACKET_FAIL;
+            pings += action->send.message->data[13] == PACKET_PING;
+        }
         if (action->kind != CLUSTER_ACTION_SAVE) continue;
         save_number = action->save.number;
         save_sync = action->save.sync;
@@ -127,6 +130,7 @@ static int begin(void **state) {
     buffer_free(&conf);
     if (!core) return -1;
     memset(links, 0, sizeof links);
+    fails = pings = 0;
     tick(500);
     for (unsigned node = 1; node < NODES; node++)
         link_up(node);
@@ -190,6 +194,24 @@ static void reports_are_renewed_and_taken_back(void **state) {
     assert_int_equal(reports_of(2), 1);
 }
 
+// Those of whom nothing was heard are not all asked in the same moment.
+static void pings_are_spread(void **state) {
+    enum { RANDOM_PINGS = 10, TICK_MS = 100, PARTS = 5 };
+    uint64_t first = TIMEOUT_MS * 3 / 8, last = TIMEOUT_MS / 2;
+    tick(first - SAVE_MAX_MS - 2 * TICK_MS);
+    assert_true(pings < NODES + RANDOM_PINGS); // since the greetings
+    unsigned asked = 0;
+    for (int part = 0; part < PARTS; part++, asked += pings) {
+        pings = 0;
+        tick((last - first + 4 * TICK_MS) / PARTS);
+        assert_true(pings < NODES / PARTS * 2);
+    }
+    assert_true(asked > NODES - RANDOM_PINGS);
+    pings = 0;
+    tick(TIMEOUT_MS / 4);
+    assert_true(pings <= RANDOM_PINGS);
+}
+
 // All nodes hear of each epoch; that alone is no reason to write a file at once.
 static void an_epoch_that_was_heard_is_saved_in_time(void **state) {
     for (uint64_t epoch = NODES + 1; epoch < NODES + 50; epoch++)
@@ -207,6 +229,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_failure_is_told_by_one, begin, end),
         cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
         cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
+        cmocka_unit_test_setup_teardown(pings_are_spread, begin, end),
         cmocka_unit_test_setup_teardown(an_epoch_that_was_heard_is_saved_in_time, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
