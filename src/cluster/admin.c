@@ -105,10 +105,11 @@ static void order_forget(struct admin *admin) {
     }
     uint64_t ttl = cluster->config.blacklist_ttl;
     blacklist_add(cluster, peer->id, ttl);
+    if (cluster->forget_news_at != UINT64_MAX) speak_forgotten(cluster); // of another one
     memcpy(cluster->forget_news.id, peer->id, CLUSTER_ID_SIZE);
     cluster->forget_news.until = cluster->now + ttl;
     peer_delete(cluster, peer);
-    cluster->todo |= TODO_FORGET_NEWS;
+    cluster->forget_news_at = cluster->now + speak_news_wait(cluster);
     admin_accept(admin);
 }
 
@@ -188,6 +189,7 @@ static void reset(struct cluster *cluster, bool hard) {
         if (cluster->peers[i] && cluster->peers[i] != myself) peer_delete(cluster, cluster->peers[i]);
     myself->flags = (uint16_t)(myself->flags & ~CLUSTER_NODE_MIGRATE_TO);
     cluster->forget_news.until = 0;
+    cluster->forget_news_at = UINT64_MAX;
     if (hard) {
         char id[CLUSTER_ID_SIZE];
         cluster->current_epoch = cluster->last_vote_epoch = 0;

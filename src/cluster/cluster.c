@@ -77,7 +77,7 @@ struct cluster *cluster_create_among(const struct cluster_commons *commons,
     cluster->started = cluster->last_step = cluster->awake_since = cluster->data_age_time = cluster->now;
     cluster->next_tick = cluster->now;
     cluster->next_random_ping = cluster->now + RANDOM_PING_MS;
-    cluster->next_suspicion = cluster->next_fail_news = UINT64_MAX;
+    cluster->next_suspicion = cluster->next_fail_news = cluster->forget_news_at = UINT64_MAX;
     cluster->next_report_age = cluster->now;
     if (conf.size == 0) {
         cluster->myself = peer_create(cluster, NULL, CLUSTER_NODE_MYSELF | CLUSTER_NODE_PRIMARY);
@@ -293,7 +293,7 @@ static void finish(struct cluster *cluster) {
     tell_role(cluster);
     tell_suspicions(cluster);
     failure_tell_news(cluster);
-    if (take_todo(cluster, TODO_FORGET_NEWS)) speak_forgotten(cluster);
+    if (cluster->now >= cluster->forget_news_at) speak_forgotten(cluster);
     save(cluster);
     spoken_update(cluster);
     if (!take_todo(cluster, TODO_ROUTES)) return;
@@ -314,6 +314,6 @@ const struct cluster_actions *cluster_step(struct cluster *cluster, const struct
 
 uint64_t cluster_deadline(const struct cluster *cluster) {
     uint64_t deadline = min64(cluster->next_tick, min64(cluster->next_suspicion, election_deadline(cluster)));
-    deadline = min64(deadline, cluster->next_fail_news);
+    deadline = min64(deadline, min64(cluster->next_fail_news, cluster->forget_news_at));
     return deadline > CLOCK_BASE ? deadline - CLOCK_BASE : 0;
 }

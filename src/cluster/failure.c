@@ -5,11 +5,7 @@
 #include "cluster/reports.h"
 #include "cluster/speak.h"
 
-enum {
-    FAIL_UNDO_FACTOR = 2,
-    NEWS_SPREAD_MAX_MS = 100, // a failure is told within this,
-    NEWS_SPREAD_DIVISOR = 30, // and this part of the node timeout, where many could tell it
-};
+enum { FAIL_UNDO_FACTOR = 2 };
 
 static void mark_failed(struct cluster *cluster, struct peer *peer) {
     peer_set_suspect(cluster, peer, false);
@@ -19,16 +15,10 @@ static void mark_failed(struct cluster *cluster, struct peer *peer) {
 }
 
 // In a large cluster some dozens find the majority in the same moment, and when a room full of nodes dies
-// they do so for each of them: if all told everybody, each node would hear of each failure dozens of times.
-// Each draws how long it waits, and is silent when it hears of the failure meanwhile. Nobody's failover waits
-// for that: a candidate tells of the failure itself before it asks for votes.
+// they do so for each of them: who hears of the failure from another is silent. Nobody's failover waits for
+// that: a candidate tells of the failure itself before it asks for votes.
 static void tell(struct cluster *cluster, struct peer *peer) {
-    uint64_t spread = min64(NEWS_SPREAD_MAX_MS, cluster->config.node_timeout / NEWS_SPREAD_DIVISOR);
-    if (cluster->peers_count <= SMALL_CLUSTER) {
-        speak_fail(cluster, peer);
-        return;
-    }
-    peer->fail_news_at = cluster->now + prng_below(&cluster->prng, spread + 1);
+    peer->fail_news_at = cluster->now + speak_news_wait(cluster);
     peer_set_put(cluster->fail_news, peer->index, true);
     cluster->next_fail_news = min64(cluster->next_fail_news, peer->fail_news_at);
 }

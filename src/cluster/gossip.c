@@ -99,6 +99,8 @@ static void read_name(struct cluster *cluster, char **to, struct bytes text) {
 static void read_forgotten(struct cluster *cluster, const struct peer *sender,
                            const struct packet_extensions *extensions) {
     struct peer *peer = peer_find(cluster, extensions->forgotten_id.data);
+    if (memcmp(extensions->forgotten_id.data, cluster->forget_news.id, CLUSTER_ID_SIZE) == 0)
+        cluster->forget_news_at = UINT64_MAX; // told
     if (peer == NULL || peer == cluster->myself || peer == sender || cluster->myself->primary == peer->index)
         return;
     if (peer_is(peer, CLUSTER_NODE_HANDSHAKE)) return;

@@ -9,6 +9,15 @@
 
 enum { GOSSIP_MIN = 3, GOSSIP_SHARE = 10, GOSSIP_TRIES = 3, FAILING_MAX = 1024 };
 
+// ---- When news are told ----
+
+uint64_t speak_news_wait(struct cluster *cluster) {
+    enum { SPREAD_MAX_MS = 100, SPREAD_DIVISOR = 30 };
+    if (cluster->peers_count <= SMALL_CLUSTER) return 0;
+    uint64_t spread = min64(SPREAD_MAX_MS, cluster->config.node_timeout / SPREAD_DIVISOR);
+    return prng_below(&cluster->prng, spread + 1);
+}
+
 // ---- The header: who we are ----
 
 static void describe(struct cluster *cluster, struct spoken *spoken) {
@@ -241,9 +250,11 @@ void speak_to_all(struct cluster *cluster) {
     broadcast(cluster, heartbeat_to_several(cluster), false);
 }
 
-// One message for all: where each node of a thousand is told to forget somebody, messages of their own would
-// be a million in one moment.
+// Where an administrator tells each node of a thousand to forget somebody, and each told all others, that
+// would be a million messages in one moment: who is told by a node meanwhile is silent. All get the same
+// message.
 void speak_forgotten(struct cluster *cluster) {
+    cluster->forget_news_at = UINT64_MAX;
     struct heartbeat what = {.type = PACKET_PONG, .all_extensions = true, .brief = true};
     struct cluster_message *message = heartbeat(cluster, &what);
     PEERS_EACH(cluster, peer) {

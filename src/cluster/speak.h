@@ -13,6 +13,10 @@ void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *
 // PONG to everybody: we have changed, and what we are now is saved.
 void speak_to_all(struct cluster *cluster);
 
+// How long we wait before we tell everybody what others may have learnt in the same moment (milliseconds):
+// drawn, so that the first to speak spares the others the speaking. 0 in a small cluster.
+uint64_t speak_news_wait(struct cluster *cluster);
+
 // PONG to everybody who reads extensions: somebody was forgotten on purpose.
 void speak_forgotten(struct cluster *cluster);
 

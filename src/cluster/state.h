@@ -95,9 +95,8 @@ enum todo {
     TODO_ROUTES = 16,
     TODO_ELECTION = 32,
     TODO_SUSPICION = 64,
-    TODO_FORGET_NEWS = 128,
-    TODO_ANNOUNCE = 256, // PONG to everybody: we have changed
-    TODO_CLOCK = 512,    // time has passed: the state may follow what was counted before
+    TODO_ANNOUNCE = 128, // PONG to everybody: we have changed
+    TODO_CLOCK = 256,    // time has passed: the state may follow what was counted before
 };
 
 // Slots in a row of one owner; all of them, in order, as of slots_version.
@@ -116,6 +115,7 @@ struct cluster {
     uint64_t unix_ahead; // unix_now - now, modulo 2^64
     uint64_t last_step, awake_since;
     uint64_t next_tick, next_random_ping, next_suspicion, next_fail_news;
+    uint64_t forget_news_at;  // when forget_news is told, unless another does before; UINT64_MAX: it was
     uint64_t suspicions_told; // when suspicions were last spoken of
     uint32_t todo;
     uint32_t gossip_mark;

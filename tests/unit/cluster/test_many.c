@@ -20,14 +20,15 @@ enum {
     UNIX_AHEAD = 1000000,
     SAVE_MAX_MS = 1000,
     PORT = 7000,
+    READS_EXTENSIONS = 1024, // in a header's flags
     PACKET_ROOM = PACKET_HEADER_SIZE + 2 * PACKET_GOSSIP_SIZE,
 };
 
 static struct cluster *core;
 static uint64_t now;
-static cluster_node links[NODES]; // what the core calls them
-static unsigned fails, pings;     // FAIL and PING messages since the last look
-static uint64_t save_number;      // of the last save
+static cluster_node links[NODES];         // what the core calls them
+static unsigned sent[PACKET_MFSTART + 1]; // messages by type, since the last look
+static uint64_t save_number;              // of the last save
 static bool save_sync;
 
 static void name_of(unsigned node, char *id) {
@@ -42,10 +43,7 @@ static void step(struct cluster_event event) {
         const struct cluster_action *action = &actions->items[i];
         if (action->kind == CLUSTER_ACTION_CONNECT)
             links[action->connect.port - PORT - 10000] = action->connect.node;
-        if (action->kind == CLUSTER_ACTION_SEND) {
-            fails += action->send.message->data[13] == PACKET_FAIL;
-            pings += action->send.message->data[13] == PACKET_PING;
-        }
+        if (action->kind == CLUSTER_ACTION_SEND) sent[action->send.message->data[13]]++;
         if (action->kind != CLUSTER_ACTION_SAVE) continue;
         save_number = action->save.number;
         save_sync = action->save.sync;
@@ -61,40 +59,74 @@ static void link_up(unsigned node) {
     step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_UP, .link = {.node = links[node]}});
 }
 
-// A packet of `node`, about `other`: a PONG that calls it failing, or whatever `type` says.
+static void hear(unsigned node, const uint8_t *bytes, uint32_t size) {
+    struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};
+    event.packet.link.node = links[node];
+    event.packet.bytes = bytes_of(bytes, size);
+    event.packet.peer_ip = event.packet.local_ip = "127.0.0.1";
+    step(event);
+}
+
+static void header_of(unsigned node, struct packet *packet) {
+    char id[CLUSTER_ID_SIZE + 1];
+    name_of(node, id);
+    packet->flags = CLUSTER_NODE_PRIMARY | READS_EXTENSIONS;
+    packet->port = (uint16_t)(PORT + node);
+    packet->bus_port = (uint16_t)(packet->port + 10000);
+    packet->config_epoch = node + 1;
+    packet->current_epoch = NODES;
+    memcpy(packet->sender, id, CLUSTER_ID_SIZE);
+}
+
+// A packet of `node`, about `other`: FAIL, or a PONG that says `flags` of it.
 static void speak(unsigned node, uint16_t type, unsigned other, uint16_t flags, uint64_t epoch) {
     uint8_t bytes[PACKET_ROOM] = {0}, slots[PACKET_SLOTS_SIZE] = {0};
-    struct packet packet = {.type = type, .flags = CLUSTER_NODE_PRIMARY, .slots = slots};
+    struct packet packet = {.type = type, .count = type <= PACKET_MEET, .slots = slots};
     struct packet_gossip gossip = {.port = (uint16_t)(PORT + other), .flags = flags};
     char id[CLUSTER_ID_SIZE + 1];
     uint32_t total = PACKET_HEADER_SIZE + (type == PACKET_FAIL ? CLUSTER_ID_SIZE : PACKET_GOSSIP_SIZE);
+    header_of(node, &packet);
+    packet.current_epoch = epoch;
     slots[node / 8] = (uint8_t)(1 << node % 8);
-    name_of(node, id);
-    memcpy(packet.sender, id, CLUSTER_ID_SIZE);
+    packet_header_write(bytes, &packet, total);
     name_of(other, id);
     memcpy(gossip.id, id, CLUSTER_ID_SIZE);
-    packet.count = type <= PACKET_MEET;
-    packet.port = (uint16_t)(PORT + node);
-    packet.bus_port = (uint16_t)(packet.port + 10000);
-    packet.config_epoch = node + 1;
-    packet.current_epoch = epoch;
-    packet_header_write(bytes, &packet, total);
     if (type == PACKET_FAIL)
         memcpy(bytes + PACKET_HEADER_SIZE, id, CLUSTER_ID_SIZE);
     else
         packet_gossip_write(bytes + PACKET_HEADER_SIZE, &gossip);
-    struct cluster_event event = {.kind = CLUSTER_EVENT_PACKET};
-    event.packet.link.node = links[node];
-    event.packet.bytes = bytes_of(bytes, total);
-    event.packet.peer_ip = event.packet.local_ip = "127.0.0.1";
-    step(event);
+    hear(node, bytes, total);
+}
+
+// `node` was told to forget `other`, and tells it on.
+static void tell_to_forget(unsigned node, unsigned other) {
+    uint8_t bytes[PACKET_ROOM] = {0}, slots[PACKET_SLOTS_SIZE] = {0};
+    struct packet packet = {.type = PACKET_PONG, .message_flags = {PACKET_HAS_EXTENSIONS}, .slots = slots};
+    char id[CLUSTER_ID_SIZE + 1];
+    name_of(other, id);
+    struct packet_extensions extensions = {.forgotten_id = bytes_of(id, CLUSTER_ID_SIZE),
+                                           .forgotten_ttl = 60};
+    header_of(node, &packet);
+    slots[node / 8] = (uint8_t)(1 << node % 8);
+    uint32_t total = PACKET_HEADER_SIZE + packet_extensions_size(&extensions, &packet.extensions);
+    packet_header_write(bytes, &packet, total);
+    packet_extensions_write(bytes + PACKET_HEADER_SIZE, &extensions);
+    hear(node, bytes, total);
+}
+
+static void order_to_forget(unsigned other) {
+    char id[CLUSTER_ID_SIZE + 1];
+    name_of(other, id);
+    struct bytes words[] = {BYTES("FORGET"), bytes_of(id, CLUSTER_ID_SIZE)};
+    step((struct cluster_event){.kind = CLUSTER_EVENT_ORDER,
+                                .order = {.number = 1, .arguments = words, .count = 2}});
 }
 
 // The last one has died, and we know; all but one of those who are needed have said so.
 static void let_the_last_one_die(void) {
     step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_DOWN, .link = {.node = links[NODES - 1]}});
     step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_REFUSED, .link = {.node = links[NODES - 1]}});
-    fails = 0;
+    sent[PACKET_FAIL] = 0;
     for (unsigned node = 1; node < ACCUSERS; node++)
         speak(node, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
 }
@@ -130,7 +162,7 @@ static int begin(void **state) {
     buffer_free(&conf);
     if (!core) return -1;
     memset(links, 0, sizeof links);
-    fails = pings = 0;
+    memset(sent, 0, sizeof sent);
     tick(500);
     for (unsigned node = 1; node < NODES; node++)
         link_up(node);
@@ -154,19 +186,44 @@ static void a_failure_is_told_soon(void **state) {
     speak(ACCUSERS, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
     assert_true(see(NODES - 1).flags & CLUSTER_NODE_FAIL); // we act on it at once
     tick(SPREAD_MS + 1);
-    assert_int_equal(fails, NODES - 2);
+    assert_int_equal(sent[PACKET_FAIL], NODES - 2);
     tick(TIMEOUT_MS / 2);
-    assert_int_equal(fails, NODES - 2);
+    assert_int_equal(sent[PACKET_FAIL], NODES - 2);
 }
 
 // Whoever hears of it meanwhile keeps silent.
 static void a_failure_is_told_by_one(void **state) {
     let_the_last_one_die();
     speak(ACCUSERS, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
-    assert_int_equal(fails, 0); // not drawn to be the first, with this seed
+    assert_int_equal(sent[PACKET_FAIL], 0); // not drawn to be the first, with this seed
     speak(1, PACKET_FAIL, NODES - 1, 0, NODES);
     tick(2 * SPREAD_MS);
-    assert_int_equal(fails, 0);
+    assert_int_equal(sent[PACKET_FAIL], 0);
+}
+
+static void a_forgotten_node_is_told_soon(void **state) {
+    sent[PACKET_PONG] = 0;
+    order_to_forget(1);
+    tick(SPREAD_MS + 1);
+    assert_int_equal(sent[PACKET_PONG], NODES - 2);
+}
+
+static void a_forgotten_node_is_told_by_one(void **state) {
+    sent[PACKET_PONG] = 0;
+    order_to_forget(1);
+    tell_to_forget(2, 1);
+    tick(2 * SPREAD_MS);
+    assert_int_equal(sent[PACKET_PONG], 0);
+}
+
+// There is room for one: the first is told at once.
+static void two_forgotten_nodes_are_both_told(void **state) {
+    sent[PACKET_PONG] = 0;
+    order_to_forget(1);
+    order_to_forget(3);
+    tell_to_forget(2, 1);
+    tick(SPREAD_MS + 1);
+    assert_int_equal(sent[PACKET_PONG], NODES - 2 + NODES - 3);
 }
 
 // A report counts for one and a half node timeouts at least, and two at most.
@@ -199,17 +256,17 @@ static void pings_are_spread(void **state) {
     enum { RANDOM_PINGS = 10, TICK_MS = 100, PARTS = 5 };
     uint64_t first = TIMEOUT_MS * 3 / 8, last = TIMEOUT_MS / 2;
     tick(first - SAVE_MAX_MS - 2 * TICK_MS);
-    assert_true(pings < NODES + RANDOM_PINGS); // since the greetings
+    assert_true(sent[PACKET_PING] < NODES + RANDOM_PINGS); // since the greetings
     unsigned asked = 0;
-    for (int part = 0; part < PARTS; part++, asked += pings) {
-        pings = 0;
+    for (int part = 0; part < PARTS; part++, asked += sent[PACKET_PING]) {
+        sent[PACKET_PING] = 0;
         tick((last - first + 4 * TICK_MS) / PARTS);
-        assert_true(pings < NODES / PARTS * 2);
+        assert_true(sent[PACKET_PING] < NODES / PARTS * 2);
     }
     assert_true(asked > NODES - RANDOM_PINGS);
-    pings = 0;
+    sent[PACKET_PING] = 0;
     tick(TIMEOUT_MS / 4);
-    assert_true(pings <= RANDOM_PINGS);
+    assert_true(sent[PACKET_PING] <= RANDOM_PINGS);
 }
 
 // All nodes hear of each epoch; that alone is no reason to write a file at once.
@@ -227,6 +284,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_failure_is_told_soon, begin, end),
         cmocka_unit_test_setup_teardown(a_failure_is_told_by_one, begin, end),
+        cmocka_unit_test_setup_teardown(a_forgotten_node_is_told_soon, begin, end),
+        cmocka_unit_test_setup_teardown(a_forgotten_node_is_told_by_one, begin, end),
+        cmocka_unit_test_setup_teardown(two_forgotten_nodes_are_both_told, begin, end),
         cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
         cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
         cmocka_unit_test_setup_teardown(pings_are_spread, begin, end),
