@@ -1,5 +1,7 @@
 #include "cluster/failure.h"
 
+#include <string.h>
+
 #include "cluster/actions.h"
 #include "cluster/peers.h"
 #include "cluster/reports.h"
@@ -66,6 +68,15 @@ void failure_report(struct cluster *cluster, struct peer *peer, const struct pee
         action_note(cluster, LOG_VERBOSE, "Node %.40s reported node %.40s as not reachable.", reporter->id,
                     peer->id);
     consider(cluster, peer);
+}
+
+// Two of a thousand nodes may not exchange a heartbeat for longer than a report counts.
+void failure_renew(struct cluster *cluster) {
+    if (cluster->peers_count <= SMALL_CLUSTER || cluster->now < cluster->next_renewal) return;
+    cluster->next_renewal = cluster->now + cluster->config.node_timeout;
+    memcpy(cluster->untold, cluster->suspects,
+           cluster->peers_capacity / PEER_WORD * sizeof(*cluster->untold));
+    if (cluster->suspect_count) cluster->todo |= TODO_SUSPICION;
 }
 
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter) {

@@ -11,6 +11,9 @@ void failure_suspect(struct cluster *cluster, struct peer *peer);
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 void failure_withdraw(struct cluster *cluster, struct peer *peer, const struct peer *reporter);
 
+// In a large cluster: tells of the suspicions that stand once more before what was told of them grows old.
+void failure_renew(struct cluster *cluster);
+
 // Tells of the failures whose time to be told has come (cluster->next_fail_news says when).
 void failure_tell_news(struct cluster *cluster);
 

@@ -48,7 +48,10 @@ static void make_link(struct cluster *cluster, struct peer *peer) {
 
 // Cluster spec, "Nodes handshake": the first message to a node that must take us in is a MEET.
 static void greet(struct cluster *cluster, struct peer *peer) {
-    speak_ping(cluster, peer, peer_is(peer, CLUSTER_NODE_MEET) ? PACKET_MEET : PACKET_PING);
+    if (peer_is(peer, CLUSTER_NODE_MEET))
+        speak_ping(cluster, peer, PACKET_MEET);
+    else
+        speak_greeting(cluster, peer);
     peer->flags = (uint16_t)(peer->flags & ~CLUSTER_NODE_MEET);
 }
 
@@ -230,6 +233,7 @@ static void make_links(struct cluster *cluster) {
 void heartbeat_tick(struct cluster *cluster) {
     look_at_peers(cluster);
     make_links(cluster);
+    failure_renew(cluster);
     if (cluster->now >= cluster->next_random_ping) {
         cluster->next_random_ping = cluster->now + RANDOM_PING_MS;
         ping_random(cluster);

@@ -39,7 +39,8 @@ static void answer(struct cluster *cluster, struct received *in) {
     if (in->packet.type == PACKET_MEET && in->sender == NULL)
         handshake_start(cluster, sender_ip(in), in->packet.port, in->packet.other_port, in->packet.bus_port,
                         false);
-    speak_pong(cluster, in->link, in->sender);
+    bool brief = in->packet.type == PACKET_PING && in->packet.count == 0;
+    speak_pong(cluster, in->link, in->sender, brief);
 }
 
 // The peer at the end of our link calls itself otherwise: what we knew lives there no more.

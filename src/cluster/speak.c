@@ -7,7 +7,13 @@
 #include "cluster/peers.h"
 #include "cluster/slots.h"
 
-enum { GOSSIP_MIN = 3, GOSSIP_SHARE = 10, GOSSIP_TRIES = 3, FAILING_MAX = 1024 };
+enum {
+    GOSSIP_MIN = 3,
+    GOSSIP_SHARE = 10,
+    GOSSIP_TRIES = 3,
+    SUSPECTS_MAX = 128, // in a heartbeat
+    UNTOLD_MAX = 1024,  // in a message that tells of new ones
+};
 
 // ---- When news are told ----
 
@@ -148,20 +154,37 @@ static uint16_t write_random_gossip(struct cluster *cluster, uint8_t *at, uint32
     return count;
 }
 
-static uint16_t write_suspects(struct cluster *cluster, uint8_t *at, bool untold, const struct peer *to) {
+// The suspects in a word of a set.
+static uint16_t write_word(struct cluster *cluster, uint8_t *at, uint32_t word, uint64_t set,
+                           const struct peer *to) {
     uint16_t count = 0;
-    if (cluster->suspect_count == 0) return count;
-    PEER_SET_EACH(cluster, suspects, peer) {
-        if (untold && !peer_set_has(cluster->untold, peer->index)) continue;
-        if (peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR)) continue;
-        if (peer == to || count == FAILING_MAX) continue;
+    for (; set; set &= set - 1) {
+        const struct peer *peer = cluster->peers[word * PEER_WORD + (uint32_t)__builtin_ctzll(set)];
+        if (peer == to || peer_is(peer, CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR)) continue;
         gossip_about(cluster, at + (size_t)count++ * PACKET_GOSSIP_SIZE, peer);
     }
     return count;
 }
 
-static uint32_t count_pfail(const struct cluster *cluster) {
-    return cluster->suspect_count < FAILING_MAX ? cluster->suspect_count : FAILING_MAX;
+// Those of whom nobody was told yet.
+static uint16_t write_untold(struct cluster *cluster, uint8_t *at, const struct peer *to) {
+    uint32_t count = 0, words = cluster->suspect_count ? cluster->peers_capacity / PEER_WORD : 0;
+    for (uint32_t word = 0; word < words && count + PEER_WORD <= UNTOLD_MAX; word++) {
+        uint64_t untold = cluster->suspects[word] & cluster->untold[word];
+        count += write_word(cluster, at + (size_t)count * PACKET_GOSSIP_SIZE, word, untold, to);
+    }
+    return (uint16_t)count;
+}
+
+// All of them, or as many as a heartbeat may speak of: the next one goes on from there.
+static uint16_t write_suspects(struct cluster *cluster, uint8_t *at, const struct peer *to) {
+    uint32_t count = 0, words = cluster->suspect_count ? cluster->peers_capacity / PEER_WORD : 0;
+    for (uint32_t done = 0; done < words && count + PEER_WORD <= SUSPECTS_MAX; done++) {
+        uint32_t word = cluster->suspect_word++ % words;
+        count +=
+            write_word(cluster, at + (size_t)count * PACKET_GOSSIP_SIZE, word, cluster->suspects[word], to);
+    }
+    return (uint16_t)count;
 }
 
 // Cluster spec, "Heartbeat": a few random known nodes (a tenth of them, at least three), ...
@@ -196,7 +219,13 @@ struct heartbeat {
     bool brief;            // no gossip but of those whose suspicion was not told yet
 };
 
-// ... and, so that failures are agreed on in time, all nodes in PFAIL state.
+static uint32_t suspects_at_most(const struct cluster *cluster, bool brief) {
+    return (uint32_t)min64(cluster->suspect_count, brief ? UNTOLD_MAX : SUSPECTS_MAX);
+}
+
+// ... and, so that failures are agreed on in time, all nodes in PFAIL state. Where a network parts these are
+// hundreds, and the lists would be most of what the bus carries: who is to gather the suspicions is told of
+// each (speak_suspicions), the others of some at a time.
 static struct cluster_message *heartbeat(struct cluster *cluster, const struct heartbeat *what) {
     struct packet packet;
     struct packet_extensions extensions;
@@ -209,12 +238,12 @@ static struct cluster_message *heartbeat(struct cluster *cluster, const struct h
         packet.message_flags[0] |= PACKET_PAUSED;
     fill_extensions(cluster, &extensions, what->all_extensions);
     uint32_t tail = packet_extensions_size(&extensions, &packet.extensions);
-    uint32_t room = (random + count_pfail(cluster)) * PACKET_GOSSIP_SIZE + tail;
+    uint32_t room = (random + suspects_at_most(cluster, what->brief)) * PACKET_GOSSIP_SIZE + tail;
     struct cluster_message *message = compose(cluster, &packet, room);
     uint8_t *body = message->data + PACKET_HEADER_SIZE;
     uint16_t count = write_random_gossip(cluster, body, random, to);
-    count = (uint16_t)(count +
-                       write_suspects(cluster, body + (size_t)count * PACKET_GOSSIP_SIZE, what->brief, to));
+    uint8_t *suspects = body + (size_t)count * PACKET_GOSSIP_SIZE;
+    count = (uint16_t)(count + (what->brief ? write_untold : write_suspects)(cluster, suspects, to));
     packet_extensions_write(body + (size_t)count * PACKET_GOSSIP_SIZE, &extensions);
     message->size = (uint32_t)(PACKET_HEADER_SIZE + (size_t)count * PACKET_GOSSIP_SIZE + tail);
     packet_counts_write(message->data, count, packet.extensions, message->size);
@@ -222,18 +251,25 @@ static struct cluster_message *heartbeat(struct cluster *cluster, const struct h
 }
 
 static struct cluster_message *heartbeat_to(struct cluster *cluster, enum packet_type type,
-                                            const struct peer *peer) {
-    return heartbeat(
-        cluster, &(struct heartbeat){.type = type, .to = peer, .all_extensions = peer && peer->extensions});
+                                            const struct peer *peer, bool brief) {
+    struct heartbeat what = {
+        .type = type, .to = peer, .all_extensions = peer && peer->extensions, .brief = brief};
+    return heartbeat(cluster, &what);
 }
 
 static struct cluster_message *heartbeat_to_several(struct cluster *cluster) {
     return heartbeat(cluster, &(struct heartbeat){.type = PACKET_PONG});
 }
 
-void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type) {
+// With a thousand nodes a gossip of a tenth is five times the rest of a message, and where a network heals,
+// or a node starts, it has a thousand links to greet over: there is time for gossip later.
+static bool may_be_brief(const struct cluster *cluster, const struct peer *peer) {
+    return cluster->peers_count > SMALL_CLUSTER && peer && !peer_is(peer, CLUSTER_NODE_HANDSHAKE);
+}
+
+static void ping(struct cluster *cluster, struct peer *peer, enum packet_type type, bool brief) {
     if (peer->link != LINK_UP || cluster->stalled) return;
-    struct cluster_message *message = heartbeat_to(cluster, type, peer);
+    struct cluster_message *message = heartbeat_to(cluster, type, peer, brief);
     action_send_peer(cluster, peer, message, false);
     cluster_message_release(message);
     // A ping that already waits for its pong keeps its time: the silence began there.
@@ -242,8 +278,17 @@ void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type typ
     peer_look_again(cluster, peer);
 }
 
-void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer) {
-    action_send(cluster, link, heartbeat_to(cluster, PACKET_PONG, peer), false);
+void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type) {
+    ping(cluster, peer, type, false);
+}
+
+void speak_greeting(struct cluster *cluster, struct peer *peer) {
+    ping(cluster, peer, PACKET_PING, may_be_brief(cluster, peer));
+}
+
+void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer, bool brief) {
+    action_send(cluster, link, heartbeat_to(cluster, PACKET_PONG, peer, brief && may_be_brief(cluster, peer)),
+                false);
 }
 
 void speak_to_all(struct cluster *cluster) {
@@ -311,7 +356,7 @@ static void send_to_those_who_should_hear(struct cluster *cluster, struct cluste
 // Where a network parts, each node of a thousand soon suspects hundreds: each is told of once, in a message
 // that speaks of nothing else.
 void speak_suspicions(struct cluster *cluster) {
-    if (peer_votes(cluster->myself) && count_pfail(cluster) > 0) {
+    if (peer_votes(cluster->myself) && cluster->suspect_count > 0) {
         struct heartbeat what = {.type = PACKET_PONG, .brief = true};
         struct cluster_message *message = heartbeat(cluster, &what);
         send_to_those_who_should_hear(cluster, message, true);

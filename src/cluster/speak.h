@@ -7,8 +7,12 @@
 // PING or MEET to a peer, over our link; counts as the ping whose pong is awaited.
 void speak_ping(struct cluster *cluster, struct peer *peer, enum packet_type type);
 
-// PONG over the link that a PING or MEET came in by; `peer` when we know who it was, else NULL.
-void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer);
+// The PING over a new link. In a large cluster it says nothing of others.
+void speak_greeting(struct cluster *cluster, struct peer *peer);
+
+// PONG over the link that a PING or MEET came in by; `peer` when we know who it was, else NULL. `brief`: it
+// said nothing of others.
+void speak_pong(struct cluster *cluster, struct cluster_link link, struct peer *peer, bool brief);
 
 // PONG to everybody: we have changed, and what we are now is saved.
 void speak_to_all(struct cluster *cluster);

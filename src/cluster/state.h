@@ -117,6 +117,7 @@ struct cluster {
     uint64_t next_tick, next_random_ping, next_suspicion, next_fail_news;
     uint64_t forget_news_at;  // when forget_news is told, unless another does before; UINT64_MAX: it was
     uint64_t suspicions_told; // when suspicions were last spoken of
+    uint64_t next_renewal;    // when all that stand are spoken of again
     uint32_t todo;
     uint32_t gossip_mark;
 
@@ -142,6 +143,8 @@ struct cluster {
     uint64_t *untold;    // set of peers: of those, whom speak_suspicions has not spoken of
     uint64_t *fail_news; // set of peers: whose failure we will tell, unless another does before
     uint32_t suspect_count;
+    uint32_t
+        suspect_word; // modulo the words of `suspects`: where the next heartbeat that tells of some begins
     uint32_t link_cursor;     // the peer for whom a link was made last
     uint64_t looked_interval; // look_at was computed with this interval of pings
 

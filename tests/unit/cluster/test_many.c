@@ -1,4 +1,4 @@
-// One core that knows a hundred primaries, with links to all of them: what it does when the others speak.
+// One core that knows two hundred primaries, with links to all of them: what it does when the others speak.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +13,12 @@
 #include "cluster/packet.h"
 
 enum {
-    NODES = 100,
+    NODES = 200,
     ACCUSERS = NODES / 2, // with our own suspicion a majority
+    SUSPECTS_MAX = 128,   // in a heartbeat
+    FANOUT = 31,          // primaries that hear of a suspicion at once, ourselves aside
     TIMEOUT_MS = 15000,
+    TICK_MS = 100,
     SPREAD_MS = 100,
     UNIX_AHEAD = 1000000,
     SAVE_MAX_MS = 1000,
@@ -31,6 +34,26 @@ static unsigned sent[PACKET_MFSTART + 1]; // messages by type, since the last lo
 static uint64_t save_number;              // of the last save
 static bool save_sync;
 
+static unsigned suspects_most; // that a message spoke of, since the last look
+static bool spoken_of[NODES];  // as suspects, since the last look
+static unsigned last_count;    // of all nodes that the last heartbeat spoke of
+
+static void look_at_gossip(const struct cluster_message *message) {
+    struct packet packet;
+    struct packet_gossip gossip;
+    unsigned suspects = 0;
+    assert_int_equal(packet_decode(bytes_of(message->data, message->size), &packet), PACKET_OK);
+    if (packet.type > PACKET_MEET) return;
+    last_count = packet.count;
+    for (uint16_t i = 0; i < packet.count; i++) {
+        packet_gossip_at(&packet, i, &gossip);
+        if (!(gossip.flags & CLUSTER_NODE_PFAIL)) continue;
+        spoken_of[gossip.port - PORT] = true;
+        suspects++;
+    }
+    if (suspects > suspects_most) suspects_most = suspects;
+}
+
 static void name_of(unsigned node, char *id) {
     snprintf(id, CLUSTER_ID_SIZE + 1, "%040u", node + 1);
 }
@@ -43,7 +66,10 @@ static void step(struct cluster_event event) {
         const struct cluster_action *action = &actions->items[i];
         if (action->kind == CLUSTER_ACTION_CONNECT)
             links[action->connect.port - PORT - 10000] = action->connect.node;
-        if (action->kind == CLUSTER_ACTION_SEND) sent[action->send.message->data[13]]++;
+        if (action->kind == CLUSTER_ACTION_SEND) {
+            sent[action->send.message->data[13]]++;
+            look_at_gossip(action->send.message);
+        }
         if (action->kind != CLUSTER_ACTION_SAVE) continue;
         save_number = action->save.number;
         save_sync = action->save.sync;
@@ -98,20 +124,29 @@ static void speak(unsigned node, uint16_t type, unsigned other, uint16_t flags, 
     hear(node, bytes, total);
 }
 
+// A packet of `node` about nobody, with extensions unless NULL.
+static void tell(unsigned node, uint16_t type, const struct packet_extensions *extensions) {
+    uint8_t bytes[PACKET_ROOM] = {0}, slots[PACKET_SLOTS_SIZE] = {0};
+    struct packet packet = {.type = type, .slots = slots};
+    uint32_t total = PACKET_HEADER_SIZE;
+    header_of(node, &packet);
+    slots[node / 8] = (uint8_t)(1 << node % 8);
+    if (extensions) {
+        packet.message_flags[0] = PACKET_HAS_EXTENSIONS;
+        total += packet_extensions_size(extensions, &packet.extensions);
+        packet_extensions_write(bytes + PACKET_HEADER_SIZE, extensions);
+    }
+    packet_header_write(bytes, &packet, total);
+    hear(node, bytes, total);
+}
+
 // `node` was told to forget `other`, and tells it on.
 static void tell_to_forget(unsigned node, unsigned other) {
-    uint8_t bytes[PACKET_ROOM] = {0}, slots[PACKET_SLOTS_SIZE] = {0};
-    struct packet packet = {.type = PACKET_PONG, .message_flags = {PACKET_HAS_EXTENSIONS}, .slots = slots};
     char id[CLUSTER_ID_SIZE + 1];
     name_of(other, id);
     struct packet_extensions extensions = {.forgotten_id = bytes_of(id, CLUSTER_ID_SIZE),
                                            .forgotten_ttl = 60};
-    header_of(node, &packet);
-    slots[node / 8] = (uint8_t)(1 << node % 8);
-    uint32_t total = PACKET_HEADER_SIZE + packet_extensions_size(&extensions, &packet.extensions);
-    packet_header_write(bytes, &packet, total);
-    packet_extensions_write(bytes + PACKET_HEADER_SIZE, &extensions);
-    hear(node, bytes, total);
+    tell(node, PACKET_PONG, &extensions);
 }
 
 static void order_to_forget(unsigned other) {
@@ -122,10 +157,14 @@ static void order_to_forget(unsigned other) {
                                 .order = {.number = 1, .arguments = words, .count = 2}});
 }
 
+static void let_die(unsigned node) {
+    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_DOWN, .link = {.node = links[node]}});
+    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_REFUSED, .link = {.node = links[node]}});
+}
+
 // The last one has died, and we know; all but one of those who are needed have said so.
 static void let_the_last_one_die(void) {
-    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_DOWN, .link = {.node = links[NODES - 1]}});
-    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_REFUSED, .link = {.node = links[NODES - 1]}});
+    let_die(NODES - 1);
     sent[PACKET_FAIL] = 0;
     for (unsigned node = 1; node < ACCUSERS; node++)
         speak(node, PACKET_PONG, NODES - 1, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
@@ -251,9 +290,52 @@ static void reports_are_renewed_and_taken_back(void **state) {
     assert_int_equal(reports_of(2), 1);
 }
 
+// Where hundreds are suspected, a heartbeat speaks of some, and the next ones of the others.
+static void suspects_take_turns(void **state) {
+    enum { SUSPECTS = NODES - 50, QUESTIONS = 3 };
+    for (unsigned node = NODES - SUSPECTS; node < NODES; node++)
+        let_die(node);
+    tick(2 * TICK_MS);
+    suspects_most = 0;
+    memset(spoken_of, 0, sizeof spoken_of);
+    for (int question = 0; question < QUESTIONS; question++)
+        speak(1, PACKET_PING, 2, CLUSTER_NODE_PRIMARY, NODES);
+    assert_true(suspects_most && suspects_most <= SUSPECTS_MAX);
+    for (unsigned node = NODES - SUSPECTS; node < NODES; node++)
+        assert_true(spoken_of[node]);
+}
+
+// Whoever gathers suspicions is told again as long as they stand, before they grow old.
+static void suspicions_are_told_again(void **state) {
+    let_die(NODES - 1);
+    tick(2 * TICK_MS);
+    for (int times = 0; times < 3; times++) {
+        sent[PACKET_PONG] = 0;
+        for (int quarter = 0; quarter < 4; quarter++) {
+            for (unsigned node = 1; node < NODES - 1; node++)
+                tell(node, PACKET_PONG, NULL);
+            tick(TIMEOUT_MS / 4);
+        }
+        assert_in_range(sent[PACKET_PONG], FANOUT, 2 * FANOUT);
+    }
+}
+
+// There are many links to greet over when a network heals.
+static void greetings_are_brief(void **state) {
+    step((struct cluster_event){.kind = CLUSTER_EVENT_LINK_DOWN, .link = {.node = links[1]}});
+    sent[PACKET_PING] = 0;
+    link_up(1);
+    assert_int_equal(sent[PACKET_PING], 1);
+    assert_int_equal(last_count, 0);
+    tell(1, PACKET_PING, NULL);
+    assert_int_equal(last_count, 0);
+    speak(1, PACKET_PING, 2, CLUSTER_NODE_PRIMARY, NODES);
+    assert_true(last_count >= NODES / 10);
+}
+
 // Those of whom nothing was heard are not all asked in the same moment.
 static void pings_are_spread(void **state) {
-    enum { RANDOM_PINGS = 10, TICK_MS = 100, PARTS = 5 };
+    enum { RANDOM_PINGS = 10, PARTS = 5 };
     uint64_t first = TIMEOUT_MS * 3 / 8, last = TIMEOUT_MS / 2;
     tick(first - SAVE_MAX_MS - 2 * TICK_MS);
     assert_true(sent[PACKET_PING] < NODES + RANDOM_PINGS); // since the greetings
@@ -289,6 +371,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(two_forgotten_nodes_are_both_told, begin, end),
         cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
         cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
+        cmocka_unit_test_setup_teardown(suspects_take_turns, begin, end),
+        cmocka_unit_test_setup_teardown(suspicions_are_told_again, begin, end),
+        cmocka_unit_test_setup_teardown(greetings_are_brief, begin, end),
         cmocka_unit_test_setup_teardown(pings_are_spread, begin, end),
         cmocka_unit_test_setup_teardown(an_epoch_that_was_heard_is_saved_in_time, begin, end),
     };
