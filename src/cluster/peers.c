@@ -44,7 +44,7 @@ void peers_find(const struct cluster *cluster, uint32_t count, const char *const
     }
     for (uint32_t i = 0; i < count; i++) {
         uint16_t index = numbers[i] < 0 ? NO_PEER : cluster->by_name[numbers[i]];
-        found[i] = index == NO_PEER ? NULL : cluster->blocks[index / PEER_WORD] + index % PEER_WORD;
+        found[i] = index == NO_PEER ? NULL : peer_place(cluster, index);
         if (found[i]) __builtin_prefetch(found[i]);
     }
 }
@@ -150,6 +150,7 @@ static void peer_free(struct cluster *cluster, struct peer *peer) {
     directory_drop_address(cluster->directory, peer->address);
     mem_free(peer->hostname);
     mem_free(peer->human_nodename);
+    peer->id = NULL;
 }
 
 void peer_delete(struct cluster *cluster, struct peer *peer) {

@@ -39,6 +39,12 @@ static inline struct peer *peer_at(const struct cluster *cluster, uint32_t index
     return index < cluster->peers_end ? cluster->peers[index] : NULL;
 }
 
+// Where the peer of an index below peers_end lies, or lay (its id is NULL then): found without a look at the
+// list of peers, which is long, and seldom at hand.
+static inline struct peer *peer_place(const struct cluster *cluster, uint32_t index) {
+    return cluster->blocks[index / PEER_WORD] + index % PEER_WORD;
+}
+
 static inline cluster_node peer_handle(const struct peer *peer) {
     return ((cluster_node)peer->generation << 16 | peer->index) + 1;
 }

@@ -136,7 +136,7 @@ static void fetch_random(const struct cluster *cluster, uint32_t count) {
     struct prng ahead = cluster->prng;
     while (count--) {
         uint32_t index = (uint32_t)prng_below(&ahead, cluster->peers_end);
-        __builtin_prefetch(cluster->blocks[index / PEER_WORD] + index % PEER_WORD, 1);
+        __builtin_prefetch(peer_place(cluster, index), 1);
     }
 }
 
@@ -146,8 +146,8 @@ static uint16_t write_random_gossip(struct cluster *cluster, uint8_t *at, uint32
     cluster->gossip_mark++;
     fetch_random(cluster, random);
     for (uint32_t tries = random * GOSSIP_TRIES; tries && count < random; tries--) {
-        struct peer *peer = cluster->peers[prng_below(&cluster->prng, cluster->peers_end)];
-        if (peer == NULL || !worth_gossip(cluster, peer, to)) continue;
+        struct peer *peer = peer_place(cluster, (uint32_t)prng_below(&cluster->prng, cluster->peers_end));
+        if (peer->id == NULL || !worth_gossip(cluster, peer, to)) continue;
         peer->gossip_mark = cluster->gossip_mark;
         gossip_about(cluster, at + (size_t)count++ * PACKET_GOSSIP_SIZE, peer);
     }
