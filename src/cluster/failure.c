@@ -64,6 +64,7 @@ void failure_suspect(struct cluster *cluster, struct peer *peer) {
 }
 
 void failure_report(struct cluster *cluster, struct peer *peer, const struct peer *reporter) {
+    peer->accused = true;
     if (reports_add(cluster, reporter, peer))
         action_note(cluster, LOG_VERBOSE, "Node %.40s reported node %.40s as not reachable.", reporter->id,
                     peer->id);
@@ -107,6 +108,7 @@ static bool may_be_pardoned(struct cluster *cluster, const struct peer *peer) {
 }
 
 void failure_answered(struct cluster *cluster, struct peer *peer) {
+    peer->accused = false;
     if (!peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL)) return;
     if (peer_is(peer, CLUSTER_NODE_FAIL) && !may_be_pardoned(cluster, peer)) return;
     if (peer_is(peer, CLUSTER_NODE_FAIL))

@@ -18,13 +18,15 @@ static bool gossip_is(const struct gossip *gossip, unsigned flags) {
     return (gossip->flags & flags) != 0;
 }
 
-// Another's pong tells us that the node lives. Where the cluster is small we ask everybody ourselves, often.
+// Another's pong tells us that the node lives, unless somebody says otherwise: then we ask it ourselves. What
+// was said before it answered us does not count, or else all would ask all for as long as reports live when a
+// network heals. Where the cluster is small we ask everybody ourselves, often.
 static void credit_pong(struct cluster *cluster, struct peer *peer, const struct gossip *gossip) {
     if (cluster->peers_count <= SMALL_CLUSTER || peer->ping_sent) return;
     uint32_t pong = packet_gossip_pong(gossip->packet, gossip->at);
     uint64_t time = (uint64_t)pong * 1000 - cluster->unix_ahead;
     if (pong == 0 || time <= peer->pong_received || time > cluster->now + CLOCK_TOLERANCE_MS) return;
-    if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || peer->report_count) return;
+    if (peer_is(peer, CLUSTER_NODE_PFAIL | CLUSTER_NODE_FAIL) || peer->accused) return;
     peer->pong_received = min64(time, cluster->now);
 }
 

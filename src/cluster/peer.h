@@ -45,7 +45,7 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint8_t link_failures; // how often in a row it could not be made
     bool link_broke : 1;   // it was up and fell: a refusal is now the mark of a dead process
     bool extensions : 1;   // it reads extensions in pings
-    bool forget_link : 1;  // the link must be made anew
+    bool accused : 1;      // somebody said that it fails, since it answered us last
 
     // What each of its packets changes, and the timers look at.
     uint64_t link_heard; // when anything last came over our link

@@ -109,6 +109,7 @@ static void speak(unsigned node, uint16_t type, unsigned other, uint16_t flags, 
     uint8_t bytes[PACKET_ROOM] = {0}, slots[PACKET_SLOTS_SIZE] = {0};
     struct packet packet = {.type = type, .count = type <= PACKET_MEET, .slots = slots};
     struct packet_gossip gossip = {.port = (uint16_t)(PORT + other), .flags = flags};
+    gossip.pong_received = (uint32_t)((now + UNIX_AHEAD) / 1000);
     char id[CLUSTER_ID_SIZE + 1];
     uint32_t total = PACKET_HEADER_SIZE + (type == PACKET_FAIL ? CLUSTER_ID_SIZE : PACKET_GOSSIP_SIZE);
     header_of(node, &packet);
@@ -290,6 +291,22 @@ static void reports_are_renewed_and_taken_back(void **state) {
     assert_int_equal(reports_of(2), 1);
 }
 
+// That a third node has heard a peer is a sign of life, but not while somebody says that the peer fails. What
+// was said before the peer answered us does not count.
+static void an_answer_outweighs_what_was_said_before(void **state) {
+    speak(1, PACKET_PONG, 2, CLUSTER_NODE_PFAIL | CLUSTER_NODE_PRIMARY, NODES);
+    uint64_t before = see(2).pong_received;
+    tick(3000);
+    speak(3, PACKET_PONG, 2, CLUSTER_NODE_PRIMARY, NODES);
+    assert_true(see(2).pong_received == before);
+    tell(2, PACKET_PONG, NULL);
+    uint64_t answered = see(2).pong_received;
+    tick(3000);
+    speak(3, PACKET_PONG, 2, CLUSTER_NODE_PRIMARY, NODES);
+    assert_int_equal(reports_of(2), 1);
+    assert_true(see(2).pong_received > answered);
+}
+
 // Where hundreds are suspected, a heartbeat speaks of some, and the next ones of the others.
 static void suspects_take_turns(void **state) {
     enum { SUSPECTS = NODES - 50, QUESTIONS = 3 };
@@ -371,6 +388,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(two_forgotten_nodes_are_both_told, begin, end),
         cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
         cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
+        cmocka_unit_test_setup_teardown(an_answer_outweighs_what_was_said_before, begin, end),
         cmocka_unit_test_setup_teardown(suspects_take_turns, begin, end),
         cmocka_unit_test_setup_teardown(suspicions_are_told_again, begin, end),
         cmocka_unit_test_setup_teardown(greetings_are_brief, begin, end),
