@@ -144,16 +144,15 @@ static void on_link_down(struct cluster *cluster, struct cluster_link link, bool
         heartbeat_link_down(cluster, peer, refused);
         return;
     }
-    PEERS_EACH(cluster, other) {
-        if (link.inbound && other->inbound == link.inbound) other->inbound = 0;
-    }
+    for (uint32_t i = 0; link.inbound && i < cluster->peers_end; i++)
+        if (cluster->inbound[i] == link.inbound) cluster->inbound[i] = 0;
 }
 
 static void on_sign_of_life(struct cluster *cluster, struct cluster_link link) {
     struct peer *linked = peer_of_handle(cluster, link.node);
     if (linked) linked->data_received = linked->link_heard = cluster->now;
     PEERS_EACH(cluster, peer) {
-        if (link.inbound && peer->inbound == link.inbound) peer->data_received = cluster->now;
+        if (link.inbound && cluster->inbound[peer->index] == link.inbound) peer->data_received = cluster->now;
     }
 }
 

@@ -54,7 +54,6 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint64_t config_epoch;
     uint64_t current_epoch; // the greatest that it spoke of
     uint64_t replication_offset;
-    uint32_t inbound;
     uint16_t port, other_port, bus_port;
     uint16_t pings_out;     // over our link as it is now, not answered yet
     uint16_t pings_crossed; // of those, sent before we learnt the role that it has now

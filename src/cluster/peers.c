@@ -80,6 +80,7 @@ static void grow(struct cluster *cluster) {
     cluster->blocks = mem_realloc(cluster->blocks, capacity / PEER_WORD * sizeof(*cluster->blocks));
     for (uint32_t block = old / PEER_WORD; block < capacity / PEER_WORD; block++)
         cluster->blocks[block] = NULL;
+    cluster->inbound = mem_realloc(cluster->inbound, capacity * sizeof(*cluster->inbound));
     cluster->look_at = mem_realloc(cluster->look_at, capacity * sizeof(*cluster->look_at));
     cluster->linkless = grow_set(cluster->linkless, old, capacity);
     cluster->suspects = grow_set(cluster->suspects, old, capacity);
@@ -128,6 +129,7 @@ struct peer *peer_create(struct cluster *cluster, const char *id, unsigned flags
     struct peer *peer = *block + index % PEER_WORD;
     memset(peer, 0, sizeof(*peer));
     cluster->peers[index] = peer;
+    cluster->inbound[index] = 0;
     cluster->peers_count++;
     peer->index = (uint16_t)index;
     peer->generation = ++cluster->generation;
@@ -182,6 +184,7 @@ void peers_free(struct cluster *cluster) {
     mem_free(cluster->blocks);
     reports_free(cluster);
     mem_free(cluster->peers);
+    mem_free(cluster->inbound);
     mem_free(cluster->look_at);
     mem_free(cluster->linkless);
     mem_free(cluster->suspects);

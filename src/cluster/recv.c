@@ -18,10 +18,11 @@ static void refuse_link(struct cluster *cluster, struct cluster_link link, struc
 
 // Of two links that a peer has made to us the one accepted later is the present one: what still comes by the
 // other was held up, by a partition, say.
-static void hear_inbound(struct received *in) {
+static void hear_inbound(struct cluster *cluster, struct received *in) {
     struct peer *sender = in->sender;
-    in->doubtful = sender->inbound && (int32_t)(in->link.inbound - sender->inbound) < 0;
-    if (!in->doubtful) sender->inbound = in->link.inbound;
+    uint32_t *present = &cluster->inbound[sender->index];
+    in->doubtful = *present && (int32_t)(in->link.inbound - *present) < 0;
+    if (!in->doubtful) *present = in->link.inbound;
     sender->link_retry = sender->link_failures = 0; // it is there again
 }
 
@@ -29,7 +30,7 @@ void recv_hear_sender(struct cluster *cluster, struct received *in) {
     struct peer *sender = in->sender;
     const struct packet *packet = &in->packet;
     sender->data_received = cluster->now;
-    if (in->link.inbound) hear_inbound(in);
+    if (in->link.inbound) hear_inbound(cluster, in);
     epoch_hear(cluster, packet->current_epoch);
     // A node's currentEpoch never goes back: one that does has been on its way for long, in the buffers of a
     // link that a partition held up, say.

@@ -137,6 +137,7 @@ struct cluster {
     struct prng prng;
 
     // By index, so that a tick need not look at all peers; see peers.h.
+    uint32_t *inbound;   // the last link that the peer has made to us; 0: it has gone
     uint64_t *look_at;   // when a tick must look at the peer; 0: the next one
     uint64_t *linkless;  // set of peers: no link
     uint64_t *suspects;  // set of peers: PFAIL

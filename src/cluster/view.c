@@ -28,7 +28,7 @@ static void show(const struct cluster *cluster, const struct peer *peer, struct 
     node->pong_received = myself ? 0 : unix_time(cluster, peer->pong_received);
     node->replication_offset = peer->replication_offset;
     node->created = unix_time(cluster, peer->created);
-    node->inbound = peer->inbound;
+    node->inbound = cluster->inbound[peer->index];
     node->link_up = myself || peer->link == LINK_UP;
 }
 
