@@ -7,13 +7,20 @@
 #include "base/memory.h"
 #include "call/settings.h"
 #include "net/loop.h"
+#include "os/clock.h"
 #include "os/socket.h"
 #include "server/worker.h"
 
-enum { LISTENERS_MAX = 32, ACCEPTS_A_TURN = 1000 };
+enum {
+    LISTENERS_MAX = 32,
+    ACCEPTS_A_TURN = 1000,
+    REST_US = 100 * 1000,            // after the system had no descriptor for us
+    COMPLAIN_EVERY_US = 1000 * 1000, // about that
+};
 
 struct listener {
     struct source source;
+    struct timer rest; // set while the socket is not looked at
     bool unix_socket;
 };
 
@@ -47,12 +54,39 @@ static bool is_foreign(int fd) {
     return strcmp(address, "127.0.0.1") != 0 && strcmp(address, "::1") != 0;
 }
 
+static struct loop *loop_of_listeners(void) {
+    return worker_loop(worker_at(0));
+}
+
+static void complain(int error) {
+    static int64_t said_us;
+    int64_t now = clock_mono_us();
+    if (said_us && now - said_us < COMPLAIN_EVERY_US) return;
+    said_us = now;
+    log_write(LOG_WARNING, "Accepting client connection: %s", strerror(error));
+}
+
+// The connection that waits goes on waiting, and the socket would tell of it again and again: so it is left
+// alone for a while, in which some client may end.
+static void rest(struct listener *listener) {
+    loop_remove(loop_of_listeners(), &listener->source);
+    loop_timer_set(loop_of_listeners(), &listener->rest, clock_mono_us() + REST_US);
+}
+
+static void end_rest(struct timer *timer) {
+    struct listener *listener = LIST_ENTRY(timer, struct listener, rest);
+    if (loop_add_level(loop_of_listeners(), &listener->source) != 0) // even that takes memory of the system
+        loop_timer_set(loop_of_listeners(), timer, clock_mono_us() + REST_US);
+}
+
 static void accept_ready(struct source *source, uint32_t events) {
     struct listener *listener = LIST_ENTRY(source, struct listener, source);
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = socket_accept(source->fd);
+        if (fd == -EAGAIN) return;
         if (fd < 0) {
-            if (fd != -EAGAIN) log_write(LOG_WARNING, "Accepting client connection: %s", strerror(-fd));
+            complain(-fd);
+            if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) rest(listener);
             return;
         }
         if (workers_clients() >= listener_rules.max_clients)
@@ -72,7 +106,8 @@ static int add(int fd, bool unix_socket) {
     }
     struct listener *listener = &listeners[listener_count++];
     *listener = (struct listener){.source = {.fd = fd, .ready = accept_ready}, .unix_socket = unix_socket};
-    return -loop_add_level(worker_loop(worker_at(0)), &listener->source);
+    timer_init(&listener->rest, end_rest);
+    return -loop_add_level(loop_of_listeners(), &listener->source);
 }
 
 int listener_open_tcp(const char *address, uint16_t port, int backlog) {
@@ -86,9 +121,14 @@ int listener_open_unix(const char *path, unsigned mode, int backlog) {
 void listener_close_all(void) {
     while (listener_count) {
         struct listener *listener = &listeners[--listener_count];
-        loop_remove(worker_loop(worker_at(0)), &listener->source);
+        loop_timer_cancel(&listener->rest);
+        loop_remove(loop_of_listeners(), &listener->source);
         socket_close(listener->source.fd);
     }
+}
+
+bool listener_exists(void) {
+    return listener_count > 0;
 }
 
 uint64_t listener_rejected(void) {

@@ -17,6 +17,7 @@ struct listener_rules {
 extern struct listener_rules listener_rules;
 
 void listener_close_all(void);
+bool listener_exists(void); // is there a socket to connect to?
 uint64_t listener_rejected(void);
 
 #endif

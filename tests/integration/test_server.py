@@ -1,7 +1,9 @@
 """The process: signals, limits of clients, protected mode, workers, and the everyday programs of Debian's redis-tools."""
 import functools
+import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -85,6 +87,34 @@ def test_maxclients(server):
     assert clients[0].call("CONFIG", "SET", "maxclients", 20) == b"OK"
     more = [shoal.client() for _ in range(8)]
     assert all(client.call("PING") == b"PONG" for client in more)
+
+
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_out_of_descriptors(server):
+    """It says so now and then and goes on with the clients that it has; it takes the others when some of these end."""
+    shoal = server()
+    some = len(os.listdir(f"/proc/{shoal.pid}/fd")) + 10
+    resource.prlimit(shoal.pid, resource.RLIMIT_NOFILE, (some, some))
+    clients = [Client(shoal.port) for _ in range(30)]
+    served = clients[0]
+    assert served.call("PING") == b"PONG"
+    before = cpu_seconds(shoal.pid)
+    time.sleep(1.5)
+    assert cpu_seconds(shoal.pid) - before < 0.5 * SLOWNESS, "it spins"
+    assert served.call("SET", "k", "v") == b"OK"
+    complaints = shoal.log().count("Accepting client connection: Too many open files")
+    assert 1 <= complaints <= 10 * SLOWNESS, complaints
+    for client in clients[:20]:
+        client.close()
+    assert all(client.call("PING") == b"PONG" for client in clients[20:])
+    for client in clients[20:]:
+        client.close()
 
 
 def test_timeout_closes_idle_clients(server):
