@@ -38,6 +38,7 @@ struct settings {
     bool replica_serve_stale_data;
     unsigned min_replicas_to_write, min_replicas_max_lag;
     bool stop_writes_on_bgsave_error;
+    bool saves_by_itself; // there are save points
     bool lazyfree_lazy_eviction, lazyfree_lazy_expire, lazyfree_lazy_server_del, lazyfree_lazy_user_del,
         lazyfree_lazy_user_flush;
     const char *requirepass; // "" for none

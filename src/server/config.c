@@ -45,25 +45,19 @@ static void say_fatal(const struct origin *origin, struct bytes line, const char
 static bool read_file(const char *path, unsigned depth);
 
 // include takes a path, or a pattern of paths that may match none.
-static bool include(const struct origin *origin, struct bytes line, const struct bytes *values, unsigned count) {
+static bool include(const struct origin *origin, struct bytes line, const char *path) {
     if (origin->depth >= INCLUDES_DEEP) {
         say_fatal(origin, line, "Too many files include each other");
         return false;
     }
-    for (unsigned i = 0; i < count; i++) {
-        if (!strpbrk(values[i].data, "*?[")) {
-            if (!read_file(values[i].data, origin->depth + 1)) return false;
-            continue;
-        }
-        glob_t found;
-        bool fine = true;
-        if (glob(values[i].data, 0, NULL, &found) == 0)
-            for (size_t j = 0; fine && j < found.gl_pathc; j++)
-                fine = read_file(found.gl_pathv[j], origin->depth + 1);
-        globfree(&found);
-        if (!fine) return false;
-    }
-    return true;
+    if (!strpbrk(path, "*?[")) return read_file(path, origin->depth + 1);
+    glob_t found;
+    bool fine = true;
+    if (glob(path, 0, NULL, &found) == 0)
+        for (size_t i = 0; fine && i < found.gl_pathc; i++)
+            fine = read_file(found.gl_pathv[i], origin->depth + 1);
+    globfree(&found);
+    return fine;
 }
 
 // Directives of things that are not here at all, whatever their value.
@@ -74,8 +68,15 @@ static const char *refused_feature(struct bytes name) {
     return NULL;
 }
 
+// Directives of old files, which mean nothing to Redis 7 either.
+static bool is_obsolete(struct bytes name) {
+    return bytes_is(name, "list-max-ziplist-entries") || bytes_is(name, "list-max-ziplist-value") ||
+           bytes_is(name, "lua-replicate-commands");
+}
+
 static bool take(const struct origin *origin, struct bytes line, const struct bytes *words, unsigned count) {
-    if (bytes_is(words[0], "include") && count > 1) return include(origin, line, words + 1, count - 1);
+    if (bytes_is(words[0], "include") && count == 2) return include(origin, line, words[1].data);
+    if (is_obsolete(words[0]) && count == 2) return true;
     const char *refused = refused_feature(words[0]);
     const struct directive *directive = directive_find(words[0]);
     if (refused || !directive) {

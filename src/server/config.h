@@ -101,6 +101,7 @@ struct config_followers {
     void (*backlog)(void);                      // repl-backlog-size
     void (*cluster)(void);                      // cluster-*
     void (*logging)(void);                      // loglevel, crash-log-enabled, latency-tracking
+    void (*title)(void);                        // proc-title-template
     void (*replicas)(void);                     // min-replicas-*, repl-*
 };
 void config_set_followers(const struct config_followers *followers);

@@ -43,6 +43,7 @@ bool parse_save(const struct directive *directive, const struct bytes *values, u
     if (count == 0) return fail(error, "wrong number of arguments");
     if (count == 1 && values[0].size == 0) {
         config.save_point_count = 0;
+        settings.saves_by_itself = false;
         return true;
     }
     struct save_point points[SAVE_POINTS_MAX];
@@ -51,6 +52,7 @@ bool parse_save(const struct directive *directive, const struct bytes *values, u
         return fail(error, "Invalid save parameters");
     memcpy(config.save_points + before, points, count / 2 * sizeof *points);
     config.save_point_count = before + count / 2;
+    settings.saves_by_itself = config.save_point_count > 0;
     return true;
 }
 
@@ -289,8 +291,29 @@ void print_events(const struct directive *directive, struct buffer *out) {
 // --- Texts.
 
 bool check_file_name(const char *text, struct buffer *error) {
-    if (!text[0] || strchr(text, '/')) return fail(error, "can't be a path, just a filename");
+    if (!text[0] || strchr(text, '/')) return fail(error, "dbfilename can't be a path, just a filename");
     return true;
+}
+
+static bool starts_with_title_variable(const char *text) {
+    static const char *const variables[] = {"title}",    "listen-addr}", "server-mode}", "port}",
+                                            "tls-port}", "unixsocket}",  "config-file}"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        if (strncmp(text, variables[i], strlen(variables[i])) == 0) return true;
+    return false;
+}
+
+bool check_title_template(const char *text, struct buffer *error) {
+    bool fine = text[strspn(text, " ")] != '\0';
+    for (const char *at = text; fine && (at = strchr(at, '{')); at++)
+        fine = starts_with_title_variable(at + 1);
+    if (!fine) return fail(error, "template format is invalid or contains unknown variables");
+    return true;
+}
+
+bool check_shutdown(int64_t bits, struct buffer *error) {
+    bool both = bits & SHUTDOWN_SAVE && bits & SHUTDOWN_NOSAVE;
+    return !both || fail(error, "shutdown options SAVE and NOSAVE can't be used simultaneously");
 }
 
 bool check_hostname(const char *text, struct buffer *error) {
@@ -332,6 +355,11 @@ bool apply_cluster(struct buffer *error) {
 
 bool apply_logging(struct buffer *error) {
     if (followers.logging) followers.logging();
+    return true;
+}
+
+bool apply_title(struct buffer *error) {
+    if (followers.title) followers.title();
     return true;
 }
 

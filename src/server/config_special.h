@@ -27,6 +27,8 @@ void lines_dir(const struct directive *directive, struct buffer *out);
 void lines_replicaof(const struct directive *directive, struct buffer *out);
 
 bool check_file_name(const char *text, struct buffer *error); // no path
+bool check_title_template(const char *text, struct buffer *error); // none but variables that the title knows
+bool check_shutdown(int64_t bits, struct buffer *error);           // not both SAVE and NOSAVE
 bool check_hostname(const char *text, struct buffer *error);
 
 // Whom config_set_followers named.
@@ -36,6 +38,7 @@ bool apply_access(struct buffer *error);
 bool apply_backlog(struct buffer *error);
 bool apply_cluster(struct buffer *error);
 bool apply_logging(struct buffer *error);
+bool apply_title(struct buffer *error);
 bool apply_replicas(struct buffer *error);
 
 #endif

@@ -11,6 +11,8 @@
 
 #define FIXED DIRECTIVE_IMMUTABLE
 
+enum { IO_THREADS_MAX = 128 }; // Redis's bound, so that its files start; main brings it down to WORKERS_MAX
+
 #define BOOL(word, other, bits, place, standard, told)                                                       \
     { .name = (word), .alias = (other), .kind = KIND_BOOL, .flags = (bits), .target = &(place),              \
       .initial = (standard), .apply = (told) }
@@ -25,6 +27,9 @@
 #define ENUM(word, other, bits, place, choice, standard, told)                                               \
     { .name = (word), .alias = (other), .kind = KIND_ENUM, .flags = (bits), .target = &(place),              \
       .size = sizeof(place), .words = (choice), .initial = (standard), .apply = (told) }
+#define BITS(word, place, choice, standard, examined)                                                        \
+    { .name = (word), .kind = KIND_ENUM, .flags = DIRECTIVE_WORDS | DIRECTIVE_BITS, .target = &(place),      \
+      .size = sizeof(place), .words = (choice), .initial = (standard), .check_bits = (examined) }
 #define STRING(word, other, bits, place, standard, examined, told)                                           \
     { .name = (word), .alias = (other), .kind = KIND_STRING, .flags = (bits), .target = &(place),            \
       .initial = (standard), .check = (examined), .apply = (told) }
@@ -104,7 +109,7 @@ const struct directive directives[] = {
     INTEGER("tcp-keepalive", NULL, 0, connection_limits.keepalive_seconds, 0, INT32_MAX, "300", NULL),
     BOOL("protected-mode", NULL, 0, listener_rules.protect, "yes", NULL),
     STRING("bind-source-addr", NULL, DIRECTIVE_MAY_BE_NULL, replication_settings.bind_source, "", NULL, NULL),
-    INTEGER("io-threads", NULL, FIXED | DIRECTIVE_NOT_REWRITTEN, config.threads, 1, WORKERS_MAX, "1", NULL),
+    INTEGER("io-threads", NULL, FIXED | DIRECTIVE_NOT_REWRITTEN, config.threads, 1, IO_THREADS_MAX, "1", NULL),
     INTEGER("io-gather-usec", NULL, 0, settings.io_gather_us, 0, 1000, "40", NULL),
     KEPT_BOOL("io-threads-do-reads", NULL, FIXED, "no"),
     INTEGER("maxclients", NULL, 0, listener_rules.max_clients, 1, UINT32_MAX, "10000", apply_max_clients),
@@ -127,14 +132,14 @@ const struct directive directives[] = {
     INTEGER("databases", NULL, FIXED, settings.databases, 1, DATABASES_MAX, "16", NULL),
     BOOL("always-show-logo", NULL, FIXED, config.always_show_logo, "no", NULL),
     BOOL("set-proc-title", NULL, FIXED, config.set_proc_title, "yes", NULL),
-    STRING("proc-title-template", NULL, FIXED, config.proc_title_template, "{title} {listen-addr} {server-mode}", NULL,
-           NULL),
+    STRING("proc-title-template", NULL, 0, config.proc_title_template, "{title} {listen-addr} {server-mode}",
+           check_title_template, apply_title),
     KEPT_STRING("locale-collate", 0, ""),
     BOOL("crash-log-enabled", NULL, 0, config.crash_log, "yes", apply_logging),
     KEPT_BOOL("crash-memcheck-enabled", NULL, 0, "yes"),
     BOOL("disable-thp", NULL, FIXED, config.disable_thp, "yes", NULL),
     KEPT_STRING("ignore-warnings", 0, ""),
-    INTEGER("hz", NULL, DIRECTIVE_UNBOUNDED, config.hz, 1, 500, "10", NULL),
+    INTEGER("hz", NULL, DIRECTIVE_LENIENT, config.hz, 1, 500, "10", NULL),
     BOOL("dynamic-hz", NULL, 0, config.dynamic_hz, "yes", NULL),
     ENUM("enable-debug-command", NULL, FIXED, config.enable_debug, protections, "no", NULL),
     ENUM("enable-protected-configs", NULL, FIXED, config.enable_protected, protections, "no", NULL),
@@ -147,10 +152,8 @@ const struct directive directives[] = {
     KEPT_STRING("bgsave_cpulist", FIXED, ""),
     KEPT_BOOL("jemalloc-bg-thread", NULL, 0, "yes"),
     KEPT_BOOL("activerehashing", NULL, 0, "yes"),
-    ENUM("shutdown-on-sigint", NULL, DIRECTIVE_WORDS | DIRECTIVE_BITS, config.shutdown_on_sigint, shutdowns, "default",
-         NULL),
-    ENUM("shutdown-on-sigterm", NULL, DIRECTIVE_WORDS | DIRECTIVE_BITS, config.shutdown_on_sigterm, shutdowns,
-         "default", NULL),
+    BITS("shutdown-on-sigint", config.shutdown_on_sigint, shutdowns, "default", check_shutdown),
+    BITS("shutdown-on-sigterm", config.shutdown_on_sigterm, shutdowns, "default", check_shutdown),
     INTEGER("shutdown-timeout", NULL, 0, config.shutdown_timeout, 0, INT32_MAX, "10", NULL),
 
     // Snapshots

@@ -87,12 +87,13 @@ static bool get_bool(const struct directive *directive) {
 
 static bool in_bounds(const struct directive *directive, int64_t *number, struct buffer *error) {
     if (*number >= directive->min && *number <= directive->max) return true;
-    if (directive->flags & DIRECTIVE_UNBOUNDED) {
+    bool lenient = directive->flags & DIRECTIVE_LENIENT;
+    if (lenient && *number >= 0 && *number <= INT32_MAX) {
         *number = *number < directive->min ? directive->min : directive->max;
         return true;
     }
-    buffer_appendf(error, "argument must be between %" PRId64 " and %" PRId64 " inclusive", directive->min,
-                   directive->max);
+    buffer_appendf(error, "argument must be between %" PRId64 " and %" PRId64 " inclusive",
+                   lenient ? 0 : directive->min, lenient ? INT32_MAX : directive->max);
     return false;
 }
 
@@ -144,6 +145,7 @@ static bool set_enum(const struct directive *directive, const struct bytes *valu
         }
         number |= word->value;
     }
+    if (directive->check_bits && !directive->check_bits(number, error)) return false;
     store_number(directive, number);
     return true;
 }

@@ -31,7 +31,8 @@ enum directive_flag {
     DIRECTIVE_BITS = 1 << 5,      // an enum whose words are bits
     DIRECTIVE_NOT_REWRITTEN = 1 << 6,
     DIRECTIVE_MAY_BE_NULL = 1 << 7, // a string that, when empty, is not shown by REWRITE at all
-    DIRECTIVE_UNBOUNDED = 1 << 8,   // KIND_INTEGER: number beyond the bounds is brought to the nearest
+    DIRECTIVE_LENIENT =
+        1 << 8, // KIND_INTEGER: a number from 0 to INT32_MAX beyond the bounds is brought to the nearest
 };
 
 struct directive_word {
@@ -51,6 +52,8 @@ struct directive {
     const struct directive_word *words; // KIND_ENUM; ends with NULL
     // KIND_STRING: may the text be taken? NULL in *error's place: it says why.
     bool (*check)(const char *text, struct buffer *error);
+    // DIRECTIVE_BITS: may these words stand together? As above.
+    bool (*check_bits)(int64_t bits, struct buffer *error);
     // KIND_SPECIAL. `again`: an earlier line of the same file (or command line) named it already.
     bool (*parse)(const struct directive *directive, const struct bytes *values, unsigned count, bool again,
                   struct buffer *error);

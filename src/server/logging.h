@@ -3,8 +3,11 @@
 #ifndef SHOAL_SERVER_LOGGING_H
 #define SHOAL_SERVER_LOGGING_H
 
-// Starts writing as the configuration says; before that, lines go to standard output. Again after a change of it.
-void logging_start(void);
+#include <stdbool.h>
+
+// Starts writing as the configuration says; before that, lines go to standard output. Again after a change of
+// it. False, with the reason on standard error: the log file can't be written.
+bool logging_start(void);
 
 // The process has become what serves (before: the letter of lines is C).
 void logging_serving(void);

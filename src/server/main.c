@@ -129,13 +129,18 @@ static void set_reports(void) {
     crash_watch(config.crash_log);
 }
 
+static void set_title(void) {
+    process_set_title(settings.cluster_enabled ? "[cluster]" : "");
+}
+
 static void follow_configuration(void) {
     static const struct config_followers followers = {.sockets = sockets_open,
                                                       .max_clients = set_max_clients,
                                                       .access = set_access,
                                                       .backlog = set_backlog,
                                                       .cluster = cluster_configure,
-                                                      .logging = set_reports};
+                                                      .logging = set_reports,
+                                                      .title = set_title};
     config_set_followers(&followers);
     set_access();
     set_reports();
@@ -166,7 +171,15 @@ static void say_mode(void) {
     log_write(LOG_NOTICE, "Running mode=%s, port=%u.", mode, config.port);
 }
 
+static void limit_threads(void) {
+    if (config.threads <= WORKERS_MAX) return;
+    log_write(LOG_WARNING, "You requested io-threads of %u; there are never more than %d workers.",
+              config.threads, WORKERS_MAX);
+    config.threads = WORKERS_MAX;
+}
+
 static void create_floors(void) {
+    limit_threads();
     keyspace = keyspace_create(settings.cluster_enabled ? settings.cluster_databases : settings.databases);
     gate = gate_create(config.threads);
     journal = journal_create(DISPATCHERS_MAX, replication_settings.backlog_size);
@@ -211,8 +224,10 @@ static bool start_floors(struct buffer *error) {
     statistics_start();
     eviction_start();
     follow_configuration();
-    if (!sockets_open(error)) {
-        log_write(LOG_WARNING, "Failed listening on port %u (TCP), aborting.", config.port);
+    if (!sockets_open(error)) return false;
+    if (!listener_exists()) {
+        buffer_append_string(error, "Configured to not listen anywhere, exiting.");
+        buffer_string(error);
         return false;
     }
     if (settings.cluster_enabled && !cluster_start(keyspace, gate, error)) return false;
@@ -238,10 +253,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR ***\nreplicaof directive not allowed in cluster mode\n");
         return 1;
     }
+    if (!logging_start()) return 1; // while there is somebody who can be told
     if (config.daemonize) process_daemonize();
     ticks_init();
     hash_set_seed(random_u64());
-    logging_start();
     say_hello();
     process_disable_huge_pages();
     process_raise_file_limit();
@@ -254,7 +269,7 @@ int main(int argc, char **argv) {
     if (!start_floors(&error)) return give_up(&error);
     buffer_free(&error);
     process_write_pid_file(); // only now: a start that another server's port stops leaves that one's file alone
-    process_set_title(settings.cluster_enabled ? "[cluster]" : "");
+    set_title();
     begin_serving();
     workers_run();
     end_floors();

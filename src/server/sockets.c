@@ -14,26 +14,20 @@ static bool is_forgiven(bool optional, int error) {
                         error == -ENOPROTOOPT || error == -EPFNOSUPPORT || error == -ESOCKTNOSUPPORT);
 }
 
-static bool open_address(const char *address, unsigned *opened) {
+static bool open_address(const char *address) {
     bool optional = address[0] == '-';
     int result = listener_open_tcp(address + optional, config.port, config.tcp_backlog);
-    if (result >= 0) {
-        ++*opened;
-        return true;
-    }
-    if (is_forgiven(optional, result)) return true;
+    if (result >= 0 || is_forgiven(optional, result)) return true;
     log_write(LOG_WARNING, "Warning: Could not create server TCP listening socket %s:%u: bind: %s", address + optional,
               config.port, strerror(-result));
+    log_write(LOG_WARNING, "Failed listening on port %u (TCP), aborting.", config.port);
     return false;
 }
 
 static bool open_tcp(struct buffer *error) {
-    static const char *const everywhere[] = {"*", "-::*"};
-    unsigned count = config.bind_count ? config.bind_count : 2, opened = 0;
-    const char *const *addresses = config.bind_count ? (const char *const *)config.bind : everywhere;
     if (config.port == 0) return true;
-    for (unsigned i = 0; i < count; i++) {
-        if (open_address(addresses[i], &opened)) continue;
+    for (unsigned i = 0; i < config.bind_count; i++) {
+        if (open_address(config.bind[i])) continue;
         buffer_append_string(error, "Failed to bind to specified addresses.");
         return false;
     }

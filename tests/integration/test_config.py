@@ -28,6 +28,7 @@ def refuse(server, *arguments, text=None, file_name="server.conf"):
     "client-output-buffer-limit nobody 1 2 3", "databases 0", "databases 1 2 3", "replicaof localhost",
     "replicaof localhost abc", 'requirepass "open', "maxmemory 5 6", "stop-writes-on-bgsave-error 1",
     "unixsocketperm 999", "maxmemory-samples 0", "tcp-backlog -1", 'dbfilename "a/b"',
+    "hz -1", "proc-title-template {nosuch}", "shutdown-on-sigterm save nosave", "include one.conf two.conf",
 ])
 def test_bad_line_refuses_the_start(server, line):
     """It names the file, the line's number and the line."""
@@ -36,6 +37,25 @@ def test_bad_line_refuses_the_start(server, line):
     assert "server.conf" in output or programs.testing_redis_itself()
     assert re.search(r"line:? 4\b|:4\b", output) or "at line 4" in output, output
     assert line in output, output
+
+
+@pytest.mark.parametrize("lines", ["port 0", 'bind ""'])
+def test_nowhere_to_listen_refuses_the_start(server, lines):
+    shoal = server(start=False)
+    assert "not listen anywhere" in refuse(shoal, text=f"port {shoal.port}\nbind 127.0.0.1\n{lines}\n")
+
+
+@pytest.mark.parametrize("daemonize", ["no", "yes"])
+def test_a_log_that_cannot_be_written_refuses_the_start(server, daemonize):
+    shoal = server(start=False)
+    text = f"port {shoal.port}\nbind 127.0.0.1\ndaemonize {daemonize}\nlogfile {shoal.directory}/nosuch/server.log\n"
+    assert "Can't open the log file: No such file or directory" in refuse(shoal, text=text)
+
+
+def test_what_old_files_say(server):
+    """More threads than we ever have, and directives that mean nothing any more."""
+    shoal = server(io_threads=128, lua_replicate_commands="yes", list_max_ziplist_entries=512, list_max_ziplist_value=64)
+    assert shoal.call("PING") == b"PONG"
 
 
 def test_bad_option_on_the_command_line(server):
