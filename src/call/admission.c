@@ -52,7 +52,10 @@ static void add_queue(struct admitted *admission, const struct session *session)
     const struct transaction *transaction = &session->transaction;
     for (int i = 0; i < transaction->count; i++) {
         const struct queued_command *queued = &transaction->queue[i];
-        if (queued->command->admission == ADMIT_EXCLUSIVE) admission->exclusive = true;
+        // DEBUG decides by its subcommand, which is too late here: whoever holds slots can't wait for all
+        // workers.
+        if (queued->command->admission == ADMIT_EXCLUSIVE || command_is(queued->command, "debug"))
+            admission->exclusive = true;
         if (names_keys(queued->command))
             add_keys(admission, queued->command, queued->argv, queued->argc);
         else if (queued->command->flags & (CMD_READONLY | CMD_WRITE))

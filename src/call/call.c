@@ -1,5 +1,6 @@
 #include "call/call.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/counter.h"
@@ -235,7 +236,8 @@ bool call_integer_in(struct call *call, struct bytes argument, int64_t min, int6
     int64_t parsed;
     if (!call_integer(call, argument, &parsed)) return false;
     if (parsed < min || parsed > max) {
-        reply_error(call->reply, "ERR value is out of range");
+        reply_errorf(call->reply, "ERR value is out of range, value must between %" PRId64 " and %" PRId64,
+                     min, max);
         return false;
     }
     *value = parsed;

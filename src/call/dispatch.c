@@ -180,13 +180,29 @@ static bool has_flag(const struct session *session, const struct command *comman
     return false;
 }
 
+// Is there a command without this flag, be it in EXEC's queue?
+static bool lacks_flag(const struct session *session, const struct command *command, uint32_t flag) {
+    if (!(command->flags & flag)) return true;
+    if (!session->transaction.open || !command_is(command, "exec")) return false;
+    for (int i = 0; i < session->transaction.count; i++)
+        if (!(session->transaction.queue[i].command->flags & flag)) return true;
+    return false;
+}
+
+static bool is_unable_to_save(void) {
+    return role.save_failed && settings.saves_by_itself && settings.stop_writes_on_bgsave_error &&
+           !role.replica;
+}
+
 static const char *check_writes(const struct session *session, const struct command *command) {
-    if (!has_flag(session, command, CMD_WRITE)) return NULL;
-    if (role.save_failed && settings.stop_writes_on_bgsave_error && !role.replica)
+    bool writes = has_flag(session, command, CMD_WRITE);
+    bool asks_how_we_are = command_is(command, "ping");
+    if ((writes || asks_how_we_are) && is_unable_to_save())
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                "Commands that may modify the data set are disabled, because this instance is configured to report "
                "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
                "Redis logs for details about the RDB error.";
+    if (!writes) return NULL;
     if (!role.replica && settings.min_replicas_to_write && settings.min_replicas_max_lag &&
         __atomic_load_n(&role.good_replicas, __ATOMIC_RELAXED) < settings.min_replicas_to_write)
         return "NOREPLICAS Not enough good replicas to write.";
@@ -199,9 +215,11 @@ static const char *check_state(const struct session *session, const struct comma
     if (session->kind == SESSION_PRIMARY) return NULL;
     const char *error = check_writes(session, command);
     if (error) return error;
-    if (role.replica && !__atomic_load_n(&role.primary_link_up, __ATOMIC_RELAXED) && !settings.replica_serve_stale_data && !(command->flags & CMD_STALE))
+    bool stale = role.replica && !__atomic_load_n(&role.primary_link_up, __ATOMIC_RELAXED);
+    if (stale && !settings.replica_serve_stale_data && lacks_flag(session, command, CMD_STALE))
         return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
-    if (role.loading && !(command->flags & CMD_LOADING)) return "LOADING Redis is loading the dataset in memory";
+    if (role.loading && lacks_flag(session, command, CMD_LOADING))
+        return "LOADING Redis is loading the dataset in memory";
     return NULL;
 }
 
@@ -380,7 +398,7 @@ static bool is_paused(const struct dispatcher *dispatcher, const struct session 
 
 // The last checks, with the slots locked. True: the command runs; else an error was replied, or it must wait.
 static bool check_admitted(struct dispatcher *dispatcher, struct session *session,
-                           const struct prepared *prepared, const struct admitted *admission,
+                           const struct prepared *prepared, const struct admitted *admission, bool has_room,
                            struct reply *reply, bool *parked) {
     const struct command *command = prepared->command;
     // On its way to be exclusive it was outside the gate: whoever paused writes then takes them for paused.
@@ -397,6 +415,10 @@ static bool check_admitted(struct dispatcher *dispatcher, struct session *sessio
     if (routes && admission->keyed &&
         !route_check(dispatcher, session, prepared, admission->first_keyed, admission->keyed, reply))
         return false;
+    if (!has_room) { // not sooner: whoever is at the wrong node is told the right one
+        reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        return false;
+    }
     const char *error = check_state(session, command);
     if (error) {
         reply_error(reply, error);
@@ -455,14 +477,22 @@ static void reject(struct dispatcher *dispatcher, struct session *session, const
     count_error(dispatcher, reply->out, error_at);
 }
 
-static bool make_room(struct dispatcher *dispatcher, struct session *session, const struct command *command,
-                      struct reply *reply) {
+// The queue of a transaction takes memory, whatever is put into it; so all but what ends it is refused.
+static bool grows_queue(const struct session *session, const struct command *command) {
+    if (!session->transaction.open) return false;
+    static const char *const ends[] = {"exec", "discard", "quit", "reset"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (command_is(command, ends[i])) return false;
+    return true;
+}
+
+// Makes room where that is needed and possible. False: there is none for this command.
+static bool make_room(struct dispatcher *dispatcher, const struct session *session,
+                      const struct command *command) {
     if (!settings.maxmemory || session->kind == SESSION_PRIMARY) return true;
     if (role.replica && settings.replica_ignore_maxmemory) return true;
     if (sinks.make_room(dispatcher)) return true;
-    if (!has_flag(session, command, CMD_DENYOOM)) return true;
-    reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
-    return false;
+    return !has_flag(session, command, CMD_DENYOOM) && !grows_queue(session, command);
 }
 
 // A replica's journal repeats its primary's bytes, a transaction's all at once: a snapshot never falls into its middle.
@@ -522,7 +552,8 @@ static inline void count_cost(const struct dispatcher *dispatcher, const struct 
 
 // Lets the command in, checks what can be checked only then, and carries it out.
 static enum dispatch_result admit(struct dispatcher *dispatcher, struct session *session,
-                                  const struct prepared *prepared, struct reply *reply, size_t before) {
+                                  const struct prepared *prepared, bool has_room, struct reply *reply,
+                                  size_t before) {
     const struct command *command = prepared->command;
     struct admitted admission;
     bool parked = false, rejected = false;
@@ -533,7 +564,7 @@ static enum dispatch_result admit(struct dispatcher *dispatcher, struct session 
     bool cut_off = session->kind == SESSION_PRIMARY && session->closing;
     if (!cut_off) {
         struct cost_mark mark = mark_cost(dispatcher, session);
-        if (check_admitted(dispatcher, session, prepared, &admission, reply, &parked)) {
+        if (check_admitted(dispatcher, session, prepared, &admission, has_room, reply, &parked)) {
             carry_out(dispatcher, session, prepared, reply);
             if (admission.keyed == 1 && slot_stats_are_on())
                 count_cost(dispatcher, session, prepared, admission.first_keyed, mark);
@@ -564,10 +595,9 @@ dispatch_any(struct dispatcher *dispatcher, struct session *session, const struc
     } else if (is_paused(dispatcher, session, command)) {
         session->waiting = WAIT_PAUSED;
         return DISPATCH_PARKED;
-    } else if (!make_room(dispatcher, session, command, &reply)) {
-        reject(dispatcher, session, command, &reply, before);
     } else {
-        return admit(dispatcher, session, prepared, &reply, before);
+        bool has_room = make_room(dispatcher, session, command); // with no slot locked
+        return admit(dispatcher, session, prepared, has_room, &reply, before);
     }
     forget_passing(session, command);
     after_reply_mode(session, before);

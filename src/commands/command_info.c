@@ -90,7 +90,10 @@ static void reply_subcommands(struct reply *reply, const struct command *command
     size_t count = 0;
     for (unsigned i = 0; i < command_count(); i++)
         count += command_at(i)->parent == command;
-    reply_array(reply, count);
+    if (count)
+        reply_array(reply, count);
+    else
+        reply_set(reply, 0); // as Redis has it: none are a set, some an array
     for (unsigned i = 0; i < command_count(); i++)
         if (command_at(i)->parent == command) reply_command(reply, command_at(i));
 }

@@ -75,7 +75,8 @@ static void reply_time(struct call *call, enum time_unit unit, bool relative) {
     }
     int64_t value = entry_expiry(entry);
     if (relative) value = value > call->now_ms ? value - call->now_ms : 0;
-    reply_integer(call->reply, unit == TIME_MILLISECONDS ? value : (value + 500) / 1000);
+    if (unit == TIME_SECONDS) value = value / 1000 + (value % 1000 >= 500); // a sum could overflow
+    reply_integer(call->reply, value);
 }
 
 void key_ttl(struct call *call) {

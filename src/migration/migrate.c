@@ -27,7 +27,8 @@ static int find_keys(const struct bytes *argv, int argc, int *positions) {
         // What follows AUTH is a password, whatever it says.
         int skipped = bytes_is(argv[i], "auth2") ? 2 : bytes_is(argv[i], "auth");
         i += skipped;
-        if (skipped || !bytes_is(argv[i], "keys") || argv[3].size) continue;
+        if (skipped || !bytes_is(argv[i], "keys")) continue;
+        if (argv[3].size) return 0; // a key here and keys there: the command will say what is wrong
         for (int j = i + 1; j < argc; j++)
             positions[count++] = j;
     }
@@ -159,14 +160,12 @@ static void migrate(struct call *call) {
         job_free(job);
         return;
     }
-    if (call->in_exec) {
-        reply_error(call->reply, "ERR MIGRATE can't wait for its target inside a transaction");
-        job_free(job);
-        return;
-    }
     pack(job, call, &options);
-    if (job->key_count == 0) {
-        reply_simple(call->reply, "NOKEY");
+    if (job->key_count == 0 || call->in_exec) {
+        if (job->key_count == 0)
+            reply_simple(call->reply, "NOKEY");
+        else
+            reply_error(call->reply, "ERR MIGRATE can't wait for its target inside a transaction");
         job_free(job);
         return;
     }

@@ -16,9 +16,18 @@ bool is_local_client(const struct session *session) {
            strncmp(address, "[::ffff:127.", 12) == 0;
 }
 
+// Without one of these it is a name; a backslash in it is a backslash.
+static bool is_pattern(struct bytes text) {
+    return memchr(text.data, '*', text.size) || memchr(text.data, '?', text.size) ||
+           memchr(text.data, '[', text.size);
+}
+
 static bool is_wanted(const struct call *call, const char *name) {
-    for (int i = 2; i < call->argc; i++)
-        if (glob_match(call->argv[i], bytes_from_string(name), true)) return true;
+    for (int i = 2; i < call->argc; i++) {
+        struct bytes asked = call->argv[i];
+        if (is_pattern(asked) ? glob_match(asked, bytes_from_string(name), true) : bytes_is(asked, name))
+            return true;
+    }
     return false;
 }
 

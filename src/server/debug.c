@@ -303,7 +303,8 @@ static void debug_set_active_expire(struct call *call) {
 }
 
 static void debug_pause_cron(struct call *call) {
-    cron_pause(!bytes_equal(call->argv[2], BYTES("0")));
+    int64_t pause;
+    cron_pause(number_parse(call->argv[2], &pause) && pause != 0);
     reply_ok(call->reply);
 }
 
@@ -420,10 +421,6 @@ static void run_exclusively(struct call *call, command_run *run) {
     struct dispatcher *dispatcher = call_dispatcher(call);
     if (call->exclusive) {
         run(call);
-        return;
-    }
-    if (call->in_exec) { // the transaction holds slots, which must not be held by who waits for all workers
-        reply_error(call->reply, "ERR this DEBUG subcommand is not allowed in a transaction");
         return;
     }
     dispatch_begin_exclusive(dispatcher);

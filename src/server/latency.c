@@ -229,22 +229,27 @@ static void reply_histogram(struct reply *reply, const struct command *command, 
     reply_map_end(reply, place, count);
 }
 
-static bool is_asked_for(const struct call *call, const struct command *command) {
-    if (call->argc == 2) return true;
-    for (int i = 2; i < call->argc; i++) {
-        const struct command *named = command_lookup_name(call->argv[i]);
-        if (named && (named == command || command->parent == named)) return true;
+// The histograms of a command and of its subcommands (NULL: of all commands) that were called; their number.
+static size_t reply_histograms(struct reply *reply, const struct command *wanted) {
+    size_t count = 0;
+    for (unsigned i = 0; i < command_count(); i++) {
+        const struct command *command = command_at(i);
+        struct histogram histogram;
+        if (wanted && command != wanted && command->parent != wanted) continue;
+        if (!histogram_of_command(i, &histogram)) continue;
+        reply_histogram(reply, command, &histogram);
+        count++;
     }
-    return false;
+    return count;
 }
 
+// In the order in which they were asked for; twice if twice.
 static void latency_histogram(struct call *call) {
     size_t place = reply_array_begin(call->reply), count = 0;
-    for (unsigned i = 0; i < command_count(); i++) {
-        struct histogram histogram;
-        if (!is_asked_for(call, command_at(i)) || !histogram_of_command(i, &histogram)) continue;
-        reply_histogram(call->reply, command_at(i), &histogram);
-        count++;
+    if (call->argc == 2) count = reply_histograms(call->reply, NULL);
+    for (int i = 2; i < call->argc; i++) {
+        const struct command *wanted = command_lookup_name(call->argv[i]);
+        if (wanted) count += reply_histograms(call->reply, wanted);
     }
     reply_map_end(call->reply, place, count);
 }

@@ -478,3 +478,20 @@ def test_pongs_are_recent(twins):
         others = [line.split() for line in each.clients[0].call("CLUSTER", "NODES").decode().splitlines()
                   if "myself" not in line]
         assert all(now - 60000 < int(fields[5]) <= now + 1000 for fields in others)
+
+
+def test_a_full_node_still_says_where_keys_are(twins):
+    """foo is at node 1, hello at node 0; who is at the wrong node has to go there, however little memory is left."""
+    all_replies(twins, """
+        SET hello x
+        CONFIG SET maxmemory 1
+        SET foo x
+        SET hello x
+        GET foo
+        MSET hello x foo x
+        MULTI
+        SET foo x
+        PING
+        EXEC
+        CONFIG SET maxmemory 0
+        """)
