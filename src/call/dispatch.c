@@ -516,7 +516,8 @@ static void forget_passing(struct session *session, const struct command *comman
 static void carry_out(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
                       struct reply *reply) {
     if (is_queued(session, prepared->command)) {
-        enqueue(session, prepared);
+        bool in_vain = session->transaction.failed || session->watch_broken; // EXEC will run none of them
+        if (!in_vain) enqueue(session, prepared);
         reply_simple(reply, "QUEUED");
         return;
     }

@@ -495,3 +495,15 @@ def test_a_full_node_still_says_where_keys_are(twins):
         EXEC
         CONFIG SET maxmemory 0
         """)
+
+
+def test_a_transaction_that_has_failed_keeps_nothing_more(twins):
+    """So its keys may be anywhere: EXEC tells of the first error, and not of the last command's slot."""
+    all_replies(twins, """
+        MULTI
+        SET hello x
+        nosuch
+        SET b x
+        EXEC
+        SET b x
+        """)
