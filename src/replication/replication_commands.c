@@ -66,9 +66,28 @@ static void role_command(struct call *call) {
     reply_array_end(call->reply, place, count);
 }
 
+// The primary gives us its place (FAILOVER of Redis) and asks for the stream in the same breath. False: an error was replied.
+static bool take_place_of_primary(struct call *call) {
+    char id[REPLICATION_ID_SIZE + 1], former[REPLICATION_ID_SIZE + 1];
+    int64_t former_end;
+    if (!role.replica || settings.cluster_enabled) {
+        reply_error(call->reply, "ERR PSYNC FAILOVER can't be sent to a master.");
+        return false;
+    }
+    replication_ids(id, former, &former_end);
+    if (!bytes_is(call->argv[1], id)) {
+        reply_error(call->reply, "ERR PSYNC FAILOVER replid must match my replid.");
+        return false;
+    }
+    replication_unfollow();
+    log_write(LOG_NOTICE, "PRIMARY MODE enabled (failover request from '%s')", call->session->address);
+    return true;
+}
+
 static void psync(struct call *call) {
     int64_t offset;
     if (call->in_exec || call->session->kind != SESSION_NORMAL) return;
+    if (call->argc > 3 && bytes_is(call->argv[3], "failover") && !take_place_of_primary(call)) return;
     if (!number_parse(call->argv[2], &offset)) {
         reply_error(call->reply, "ERR value is not an integer or out of range");
         return;

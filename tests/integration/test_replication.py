@@ -579,3 +579,29 @@ def test_the_stream_goes_on_in_its_database(server):
                 assert reader.call("DBSIZE") == 0, one
                 reader.call("SELECT", 5)
                 assert set(reader.call("KEYS", "*")) == expected, one
+
+
+def test_redis_gives_its_place_to_us(server, redis_server):
+    """FAILOVER at the primary: its replica goes on as the primary, and it follows without a full synchronisation."""
+    old, new = redis_server(**FAST), server(**FAST)
+    attach(new, old)
+    with old.client() as client:
+        every_kind_of_write(client)
+        assert client.call("FAILOVER") == b"OK"
+    wait_until(lambda: new.info("replication")["role"] == "master", 10, "the replica to be the primary")
+    linked(old)
+    with new.client() as client:
+        client.call("SET", "after", "x")
+    settled(new, old)
+    assert contents(old) == contents(new)
+    assert new.info("stats")["sync_full"] == "0"
+
+
+def test_a_place_is_given_only_to_a_replica(server):
+    primary, replica = server(**FAST), server(**FAST)
+    with primary.client() as client:
+        assert client.reply("PSYNC", "?", -1, "FAILOVER") == "ERR PSYNC FAILOVER can't be sent to a master."
+    attach(replica, primary)
+    with replica.client() as client:
+        assert client.reply("PSYNC", "0" * 40, 1, "FAILOVER") == "ERR PSYNC FAILOVER replid must match my replid."
+    assert replica.info("replication")["role"] == "slave"
