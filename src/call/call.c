@@ -105,6 +105,13 @@ bool call_set_string_in(struct call *call, unsigned db, struct bytes key, struct
     return true;
 }
 
+void call_set_blob_in(struct call *call, unsigned db, struct bytes key, struct blob *blob,
+                      int64_t expire_ms) {
+    struct place place = place_of(call, key);
+    keyspace_set_blob(call->keyspace, db, place.slot, place.hash, key, blob, expire_ms, call->now_ms);
+    changed(call, db, place.slot, key);
+}
+
 bool call_set_string(struct call *call, struct bytes key, struct bytes value, int64_t expire_ms) {
     return call_set_string_in(call, call->db, key, value, expire_ms);
 }

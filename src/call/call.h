@@ -58,6 +58,8 @@ struct entry *call_peek_in(struct call *call, unsigned db, struct bytes key);
 // Like all that change a key: marks watches and counts the change (call_changed is done).
 bool call_set_string(struct call *call, struct bytes key, struct bytes value, int64_t expire_ms);
 bool call_set_string_in(struct call *call, unsigned db, struct bytes key, struct bytes value, int64_t expire_ms);
+void call_set_blob_in(struct call *call, unsigned db, struct bytes key, struct blob *blob,
+                      int64_t expire_ms);                                  // shared
 void call_set_integer(struct call *call, struct bytes key, int64_t value); // keeps the expiry
 
 // The string opened for writing in place, at least `size` bytes long; NULL (error replied): out of memory.

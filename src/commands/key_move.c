@@ -2,18 +2,26 @@
 #include "commands/common.h"
 #include "commands/keys.h"
 
+// Sets `key` to the value of `source`; a large one is shared. False: out of memory, the error is replied.
+static bool put_value(struct call *call, unsigned db, struct bytes key, const struct entry *source) {
+    char scratch[NUMBER_TEXT_MAX];
+    int64_t expire_ms = entry_expiry(source);
+    if (source->encoding == ENCODING_BLOB) {
+        call_set_blob_in(call, db, key, entry_blob(source), expire_ms);
+        return true;
+    }
+    struct bytes value = entry_string(source, scratch);
+    bool as_text = source->encoding != ENCODING_INTEGER && db == call->db;
+    return as_text ? set_string_as_text(call, key, value, expire_ms)
+                   : call_set_string_in(call, db, key, value, expire_ms);
+}
+
 // Makes `key` of database `db` what `source`, another entry of the same slot or of exclusive mode, is. False:
 // out of memory, the error is replied.
 static bool put_copy(struct call *call, unsigned db, struct bytes key, const struct entry *source) {
-    char scratch[NUMBER_TEXT_MAX];
     bool raw = source->raw;
     uint32_t access = source->access;
-    bool as_text = source->encoding != ENCODING_INTEGER && db == call->db;
-    struct bytes value = entry_string(source, scratch);
-    int64_t expire_ms = entry_expiry(source);
-    if (as_text ? !set_string_as_text(call, key, value, expire_ms)
-                : !call_set_string_in(call, db, key, value, expire_ms))
-        return false;
+    if (!put_value(call, db, key, source)) return false;
     struct entry *copy = call_peek_in(call, db, key);
     if (copy) { // it is absent only when a replica is given a key that has expired
         copy->raw = raw;

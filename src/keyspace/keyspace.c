@@ -210,6 +210,13 @@ struct entry *keyspace_set_string(struct keyspace *keyspace, unsigned db, unsign
     return entry;
 }
 
+struct entry *keyspace_set_blob(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                struct bytes key, struct blob *blob, int64_t expire_ms, int64_t now_ms) {
+    struct target target;
+    aim(&target, keyspace, db, slot, hash, key, expire_ms, now_ms);
+    return write_blob(keyspace, &target, blob_share(blob));
+}
+
 struct entry *keyspace_set_integer(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
                                    struct bytes key, int64_t value, int64_t now_ms) {
     struct target target;

@@ -46,6 +46,10 @@ void keyspace_use(struct keyspace *keyspace, struct entry *entry, int64_t now_ms
 struct entry *keyspace_set_string(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
                                   struct bytes key, struct bytes value, int64_t expire_ms, int64_t now_ms);
 
+// Sets the key to the string in another entry's blob, which both hold from now on: nothing is copied.
+struct entry *keyspace_set_blob(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
+                                struct bytes key, struct blob *blob, int64_t expire_ms, int64_t now_ms);
+
 // Sets the key's value to an integer, keeping its expiry if it exists (none if it does not).
 struct entry *keyspace_set_integer(struct keyspace *keyspace, unsigned db, unsigned slot, uint64_t hash,
                                    struct bytes key, int64_t value, int64_t now_ms);

@@ -103,3 +103,43 @@ def test_a_client_that_never_reads_is_ended_and_its_values_are_freed(server):
         deaf.close()
         other.call("DEL", "k")
         wait_until(lambda: int(other.info("memory")["used_memory"]) < 8000000, seconds=20, what="the memory")
+
+
+def test_renaming_moving_and_copying_share_the_value(server):
+    """No bytes are copied until one of the keys is changed, and the other keeps its own then."""
+    shoal = server()
+    size = 32 << 20
+    with shoal.client(timeout=30) as client:
+        def used():
+            return int(client.info("memory")["used_memory"])
+        client.call("SETRANGE", "a", size - 1, "z")
+        before = used()
+        assert client.call("COPY", "a", "b") == 1 and client.call("COPY", "a", "b", "DB", 1) == 1
+        assert client.call("RENAME", "b", "c") == b"OK" and client.call("RENAMENX", "c", "d") == 1
+        assert client.call("MOVE", "d", 2) == 1
+        assert used() - before < 8 << 20
+        assert client.call("SETRANGE", "a", 0, "first") == size
+        assert used() - before > 16 << 20
+        client.call("SELECT", 2)
+        assert client.call("APPEND", "d", "more") == size + 4
+        assert client.call("GETRANGE", "d", 0, 4) == bytes(5) and client.call("GETRANGE", "d", -5, -1) == b"zmore"
+        client.call("SELECT", 1)
+        assert client.call("GETRANGE", "b", 0, 4) == bytes(5) and client.call("STRLEN", "b") == size
+        client.call("FLUSHALL")
+        wait_until(lambda: used() < before - (16 << 20), what="the memory to be free")
+
+
+def test_a_value_renamed_over_a_value_that_it_shares(server):
+    shoal = server()
+    value = value_of(300000)
+    with shoal.client() as client:
+        client.call("SET", "a", value)
+        client.call("PEXPIRE", "a", 1000000)
+        client.call("COPY", "a", "b")
+        client.call("RENAME", "a", "b")
+        assert client.call("MGET", "a", "b") == [None, value]
+        assert client.call("PTTL", "b") > 0
+        client.call("COPY", "b", "b2", "REPLACE")
+        client.call("COPY", "b2", "b", "REPLACE")
+        client.call("DEL", "b2")
+        assert client.call("GET", "b") == value
