@@ -243,6 +243,10 @@ static void debug_reload(struct call *call) {
             return;
         }
     }
+    if (role.loading) { // a snapshot of the half that is here would take the place of the whole
+        reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
     struct buffer error = BUFFER_EMPTY;
     if (save && !saving_now(call_dispatcher(call))) {
         reply_error(call->reply, "ERR");

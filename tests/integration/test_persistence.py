@@ -262,6 +262,25 @@ def test_clients_are_told_while_it_loads(server):
     assert re.search(r"DB loaded from disk|keys loaded", shoal.log())
 
 
+def test_what_is_half_loaded_is_not_saved(server):
+    """DEBUG RELOAD, which is let in while it loads, would put half of the keys in the place of all."""
+    shoal = server(enable_debug_command="yes")
+    with shoal.client(timeout=30) as client:
+        client.call("DEBUG", "POPULATE", 1000000)
+        client.call("SAVE")
+    shoal.stop()
+    shoal.spawn()
+
+    def loads():
+        with shoal.client() as client:
+            return client.info("persistence")["loading"] == "1" and client.reply("DEBUG", "RELOAD")
+    reply = wait_until(loads, 10, "it to load", step=0.001)
+    assert reply == "LOADING Redis is loading the dataset in memory"
+    shoal.wait_ready()
+    wait_until(lambda: shoal.info("persistence")["loading"] == "0", 30, "the keys")
+    assert shoal.call("DBSIZE") == 1000000
+
+
 def test_lastsave_and_info(server):
     with server().client() as client:
         client.call("SET", "k", "v")
