@@ -62,8 +62,10 @@ struct snapshot_loaded {
 void snapshot_load_start(struct keyspace *keyspace, const char *path, bool keep_expired,
                          void (*done)(void *context, const struct snapshot_loaded *loaded), void *context);
 
-// As above on the calling thread.
-void snapshot_load(struct keyspace *keyspace, const char *path, bool keep_expired, struct snapshot_loaded *loaded);
+// As above on the calling thread. The keyspace may have keys: with `replace`, those of the file take the place of their
+// namesakes; else a namesake is an error.
+void snapshot_load(struct keyspace *keyspace, const char *path, bool keep_expired, bool replace,
+                   struct snapshot_loaded *loaded);
 
 // Breaks off the load that runs, if one does, and waits for its thread. At shutdown, on the thread that started it.
 void snapshot_load_stop(void);

@@ -28,7 +28,7 @@ static _Atomic uint64_t total_bytes, loaded_bytes, loaded_keys;
 struct loading {
     struct keyspace *keyspace;
     int fd;
-    bool keep_expired;
+    bool keep_expired, replace;
     int64_t now_ms;
     struct snapshot_loaded *loaded;
 };
@@ -72,10 +72,12 @@ static bool take_key(struct loading *loading, const struct rdb_item *item) {
     unsigned slot = hash_slot(item->name), db = (unsigned)item->db;
     uint64_t hash = hash_bytes(item->name.data, item->name.size);
     slot_lock(loading->keyspace, slot);
-    bool twice = keyspace_find(loading->keyspace, db, slot, hash, item->name) != NULL;
+    bool there = keyspace_find(loading->keyspace, db, slot, hash, item->name) != NULL;
+    bool twice = there && !loading->replace;
     struct entry *entry = twice ? NULL
                                 : keyspace_set_string(loading->keyspace, db, slot, hash, item->name,
                                                       item->value.string, expire_ms, loading->now_ms);
+    if (entry && there) keyspace_touched(loading->keyspace, db, slot, item->name);
     if (entry && item->attributes.idle_seconds >= 0)
         access_set_idle(entry, item->attributes.idle_seconds, loading->now_ms);
     if (entry && item->attributes.frequency >= 0)
@@ -110,7 +112,8 @@ static bool take_item(struct loading *loading, const struct rdb_item *item) {
     return false;
 }
 
-void snapshot_load(struct keyspace *keyspace, const char *path, bool keep_expired, struct snapshot_loaded *loaded) {
+void snapshot_load(struct keyspace *keyspace, const char *path, bool keep_expired, bool replace,
+                   struct snapshot_loaded *loaded) {
     *loaded = (struct snapshot_loaded){.ok = false};
     int fd = file_open_read(path);
     if (fd < 0) {
@@ -122,8 +125,12 @@ void snapshot_load(struct keyspace *keyspace, const char *path, bool keep_expire
     atomic_store(&total_bytes, size > 0 ? (uint64_t)size : 0);
     atomic_store(&loaded_bytes, 0);
     atomic_store(&loaded_keys, 0);
-    struct loading loading = {
-        .keyspace = keyspace, .fd = fd, .keep_expired = keep_expired, .now_ms = clock_wall_ms(), .loaded = loaded};
+    struct loading loading = {.keyspace = keyspace,
+                              .fd = fd,
+                              .keep_expired = keep_expired,
+                              .replace = replace,
+                              .now_ms = clock_wall_ms(),
+                              .loaded = loaded};
     struct rdb_reader_options options = RDB_READER_DEFAULT;
     options.ignore_checksum = !settings.rdb_checksum;
     struct rdb_reader *reader = rdb_reader_create(read_in, &loading, &options);
@@ -146,7 +153,7 @@ struct job {
 static void run_job(void *argument) {
     struct job *job = argument;
     struct snapshot_loaded loaded;
-    snapshot_load(job->keyspace, job->path, job->keep_expired, &loaded);
+    snapshot_load(job->keyspace, job->path, job->keep_expired, false, &loaded);
     job->done(job->context, &loaded);
     mem_free(job);
 }

@@ -232,13 +232,15 @@ static void debug_populate(struct call *call) {
 }
 
 static void debug_reload(struct call *call) {
-    bool save = true, flush = true;
+    bool save = true, flush = true, merge = false;
     for (int i = 2; i < call->argc; i++) {
         if (bytes_is(call->argv[i], "nosave")) {
             save = false;
         } else if (bytes_is(call->argv[i], "noflush")) {
             flush = false;
-        } else if (!bytes_is(call->argv[i], "merge")) {
+        } else if (bytes_is(call->argv[i], "merge")) {
+            merge = true;
+        } else {
             reply_error(call->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
             return;
         }
@@ -250,7 +252,7 @@ static void debug_reload(struct call *call) {
     struct buffer error = BUFFER_EMPTY;
     if (save && !saving_now(call_dispatcher(call))) {
         reply_error(call->reply, "ERR");
-    } else if (!saving_reload(call_dispatcher(call), !flush, &error)) {
+    } else if (!saving_reload(call_dispatcher(call), flush, merge, &error)) {
         reply_errorf(call->reply, "ERR Error trying to load the RDB dump: %s", buffer_string(&error));
     } else {
         log_write(LOG_WARNING, "DB reloaded by DEBUG RELOAD");

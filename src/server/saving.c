@@ -233,17 +233,17 @@ void saving_load_at_start(struct keyspace *keyspace) {
     snapshot_load_start(keyspace, path, config.replicaof_host[0] != '\0', hand_over, load);
 }
 
-bool saving_reload(struct dispatcher *dispatcher, bool merge, struct buffer *error) {
+bool saving_reload(struct dispatcher *dispatcher, bool flush, bool replace, struct buffer *error) {
     char path[PATH_ROOM];
     path_of_snapshot(path);
-    if (!merge) {
+    if (flush) {
         for (unsigned db = 0; db < keyspace_databases(dispatcher->keyspace); db++)
             keyspace_clear(dispatcher->keyspace, db);
         keyspace_flushed(dispatcher->keyspace);
     }
     struct snapshot_loaded loaded;
     int64_t began_ms = clock_mono_ms();
-    snapshot_load(dispatcher->keyspace, path, role.replica, &loaded);
+    snapshot_load(dispatcher->keyspace, path, role.replica, replace, &loaded);
     if (loaded.ok)
         say_loaded(&loaded, clock_mono_ms() - began_ms);
     else

@@ -18,8 +18,9 @@ bool saving_now(struct dispatcher *dispatcher);
 // Starts to read the snapshot, if there is one, while the server already answers LOADING. Before the workers run.
 void saving_load_at_start(struct keyspace *keyspace);
 
-// Empties the keyspace (unless `merge`) and reads the snapshot, all workers standing still. False: it failed.
-bool saving_reload(struct dispatcher *dispatcher, bool merge, struct buffer *error);
+// Empties the keyspace (with `flush`) and reads the snapshot, whose keys take the place of namesakes (with `replace`), all
+// workers standing still. False: it failed.
+bool saving_reload(struct dispatcher *dispatcher, bool flush, bool replace, struct buffer *error);
 
 // Keys changed since the last snapshot. Any thread, a little blurred.
 uint64_t saving_changes(void);

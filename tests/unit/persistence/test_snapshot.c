@@ -101,7 +101,7 @@ static void what_is_saved_is_loaded(void **state) {
         save();
         struct keyspace *other = keyspace_create(16);
         struct snapshot_loaded loaded;
-        snapshot_load(other, path, false, &loaded);
+        snapshot_load(other, path, false, false, &loaded);
         assert_string_equal(loaded.error, "");
         assert_true(loaded.ok);
         assert_int_equal(loaded.keys, 203);
@@ -133,7 +133,7 @@ static void uses_are_saved_where_eviction_wants_them(void **state) {
         save();
         struct keyspace *other = keyspace_create(16);
         keyspace_access(other)->lfu = lfu;
-        snapshot_load(other, path, false, &loaded);
+        snapshot_load(other, path, false, false, &loaded);
         assert_true(loaded.ok);
         entry = keyspace_find(other, 0, hash_slot(key), hash, key);
         if (lfu)
@@ -151,7 +151,7 @@ static void the_expired_stay_out_unless_a_primary_decides(void **state) {
     for (int keep = 0; keep < 2; keep++) {
         struct keyspace *other = keyspace_create(16);
         struct snapshot_loaded loaded;
-        snapshot_load(other, path, keep, &loaded);
+        snapshot_load(other, path, keep, false, &loaded);
         assert_true(loaded.ok);
         assert_int_equal(loaded.keys, 1 + keep);
         assert_int_equal(loaded.expired, 1 - keep);
@@ -163,7 +163,7 @@ static void the_expired_stay_out_unless_a_primary_decides(void **state) {
 static void expect_refused(const char *file, const char *words) {
     struct keyspace *other = keyspace_create(16);
     struct snapshot_loaded loaded;
-    snapshot_load(other, file, false, &loaded);
+    snapshot_load(other, file, false, false, &loaded);
     assert_false(loaded.ok);
     assert_true(strlen(loaded.error) > 0);
     if (!strstr(loaded.error, words)) fail_msg("'%s' does not say '%s'", loaded.error, words);
@@ -207,7 +207,7 @@ static void a_database_too_many_is_refused(void **state) {
     save();
     struct keyspace *small = keyspace_create(4);
     struct snapshot_loaded loaded;
-    snapshot_load(small, path, false, &loaded);
+    snapshot_load(small, path, false, false, &loaded);
     assert_false(loaded.ok);
     assert_non_null(strstr(loaded.error, "database"));
     keyspace_destroy(small);
@@ -281,7 +281,7 @@ static void a_child_saves_what_was_there_when_it_was_born(void **state) {
     assert_true(wait_for_child());
     struct keyspace *other = keyspace_create(16);
     struct snapshot_loaded loaded;
-    snapshot_load(other, path, false, &loaded);
+    snapshot_load(other, path, false, false, &loaded);
     assert_true(loaded.ok);
     assert_int_equal(loaded.keys, 203);
     assert_string_equal(loaded.replication_id, "");
