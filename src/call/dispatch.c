@@ -275,10 +275,13 @@ static inline void count_call(struct dispatcher *dispatcher, const struct call *
         sinks.slow(call->session, call->command, call->argv, call->argc, ticks_to_ns(ticks) / 1000);
 }
 
+static const int64_t FOR_EVER_US = 1000 * 1000 * (int64_t)1000 * 1000; // eleven days: nothing is slower than that
+
 static void look_at_slow_limit(struct dispatcher *dispatcher) {
     dispatcher->slow_ticks = UINT64_MAX;
-    if (settings.slowlog_log_slower_than >= 0)
-        dispatcher->slow_ticks = ticks_of_ns((uint64_t)settings.slowlog_log_slower_than * 1000);
+    int64_t slower_than_us = settings.slowlog_log_slower_than;
+    if (slower_than_us >= 0 && slower_than_us < FOR_EVER_US)
+        dispatcher->slow_ticks = ticks_of_ns((uint64_t)slower_than_us * 1000);
     if (settings.latency_monitor_threshold)
         dispatcher->slow_ticks = 0; // whoever gets them all judges by himself
 }

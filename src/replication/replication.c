@@ -1,5 +1,6 @@
 #include "replication/replication.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -100,7 +101,7 @@ static void give_up_backlog(int64_t mono_ms) {
         replication.no_replicas_since_ms = mono_ms;
         return;
     }
-    if (mono_ms - replication.no_replicas_since_ms < 1000 * (int64_t)replication_settings.backlog_ttl_seconds) return;
+    if ((mono_ms - replication.no_replicas_since_ms) / 1000 < replication_settings.backlog_ttl_seconds) return;
     dispatch_begin_exclusive(replication.dispatcher);
     bool still = !replication_replicas() && !role.replica; // one may have come while we waited
     if (still) {
@@ -109,7 +110,7 @@ static void give_up_backlog(int64_t mono_ms) {
     }
     dispatch_end_exclusive(replication.dispatcher);
     if (!still) return;
-    log_write(LOG_NOTICE, "Replication backlog freed after %u seconds without connected replicas.",
+    log_write(LOG_NOTICE, "Replication backlog freed after %" PRId64 " seconds without connected replicas.",
               replication_settings.backlog_ttl_seconds);
 }
 

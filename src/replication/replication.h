@@ -26,7 +26,7 @@ struct replication_settings {
     char *directory;                 // where snapshots are written ("dir")
     char *dbfilename;
     uint64_t backlog_size;           // repl-backlog-size
-    unsigned backlog_ttl_seconds;    // repl-backlog-ttl
+    int64_t backlog_ttl_seconds;     // repl-backlog-ttl
     unsigned timeout_seconds;        // repl-timeout
     unsigned ping_period_seconds;    // repl-ping-replica-period
     unsigned priority;               // replica-priority

@@ -89,8 +89,7 @@ WORD_LIST(endpoints) = {{"ip", ENDPOINT_IP},
                         {"hostname", ENDPOINT_HOSTNAME},
                         {"unknown-endpoint", ENDPOINT_UNKNOWN},
                         {NULL, 0}};
-WORD_LIST(diskless_loads) = {
-    {"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {"flush-before-load", 3}, {NULL, 0}};
+WORD_LIST(diskless_loads) = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
 WORD_LIST(fsyncs) = {{"everysec", 0}, {"always", 1}, {"no", 2}, {NULL, 0}};
 WORD_LIST(oom_adjustments) = {{"no", 0}, {"yes", 1}, {"relative", 1}, {"absolute", 2}, {NULL, 0}};
 WORD_LIST(sanitations) = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
@@ -186,7 +185,7 @@ const struct directive directives[] = {
     INTEGER("repl-timeout", NULL, 0, replication_settings.timeout_seconds, 1, INT32_MAX, "60", NULL),
     BOOL("repl-disable-tcp-nodelay", NULL, 0, replication_settings.disable_nodelay, "no", NULL),
     MEMORY("repl-backlog-size", NULL, 0, replication_settings.backlog_size, 1, INT64_MAX, "1048576", apply_backlog),
-    INTEGER("repl-backlog-ttl", NULL, 0, replication_settings.backlog_ttl_seconds, 0, INT32_MAX, "3600", NULL),
+    INTEGER("repl-backlog-ttl", NULL, 0, replication_settings.backlog_ttl_seconds, 0, INT64_MAX, "3600", NULL),
     KEPT_BOOL("repl-diskless-sync", NULL, 0, "yes"),
     KEPT_INTEGER("repl-diskless-sync-delay", NULL, 0, 0, INT32_MAX, "5"),
     KEPT_INTEGER("repl-diskless-sync-max-replicas", NULL, 0, 0, INT32_MAX, "0"),
@@ -219,7 +218,7 @@ const struct directive directives[] = {
     BOOL("lazyfree-lazy-user-flush", NULL, 0, settings.lazyfree_lazy_user_flush, "no", NULL),
 
     // Slow log and latencies
-    INTEGER("slowlog-log-slower-than", NULL, 0, settings.slowlog_log_slower_than, -1, INT64_MAX / 1000, "10000", NULL),
+    INTEGER("slowlog-log-slower-than", NULL, 0, settings.slowlog_log_slower_than, -1, INT64_MAX, "10000", NULL),
     INTEGER("slowlog-max-len", NULL, 0, settings.slowlog_max_len, 0, INT64_MAX, "128", NULL),
     INTEGER("latency-monitor-threshold", NULL, 0, settings.latency_monitor_threshold, 0, INT64_MAX, "0", NULL),
     BOOL("latency-tracking", NULL, 0, config.latency_tracking, "yes", apply_logging),

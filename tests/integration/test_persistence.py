@@ -281,6 +281,14 @@ def test_what_is_half_loaded_is_not_saved(server):
     assert shoal.call("DBSIZE") == 1000000
 
 
+def test_a_word_does_not_pause_the_cron(server):
+    """DEBUG PAUSE-CRON takes a number, and what is none for 0: the end of a background save is noticed."""
+    shoal = server(enable_debug_command="yes")
+    assert shoal.call("DEBUG", "PAUSE-CRON", "x") == b"OK"
+    shoal.call("BGSAVE")
+    wait_until(lambda: shoal.info("persistence")["rdb_bgsave_in_progress"] == "0", 10, "the save to end")
+
+
 def test_lastsave_and_info(server):
     with server().client() as client:
         client.call("SET", "k", "v")
