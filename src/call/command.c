@@ -7,7 +7,8 @@
 
 enum { INDEX_SIZE = 1024, NAME_MAX_SIZE = 64 };
 
-// All commands in one array, containers before their subcommands; an open-addressing index of the full names.
+// All commands in one array, containers before their subcommands; an open-addressing index of the names that
+// they go by.
 static struct command *commands;
 static unsigned count;
 static uint16_t by_name[INDEX_SIZE]; // 1 + number, 0: empty
@@ -24,7 +25,7 @@ static unsigned hash_name(struct bytes name) {
 }
 
 static void index_command(unsigned number) {
-    unsigned at = hash_name(bytes_from_string(commands[number].full_name));
+    unsigned at = hash_name(bytes_from_string(commands[number].called));
     while (by_name[at])
         at = (at + 1) % INDEX_SIZE;
     by_name[at] = (uint16_t)(number + 1);
@@ -34,7 +35,7 @@ const struct command *command_lookup_name(struct bytes name) {
     if (name.size > NAME_MAX_SIZE) return NULL;
     for (unsigned at = hash_name(name); by_name[at]; at = (at + 1) % INDEX_SIZE) {
         const struct command *command = &commands[by_name[at] - 1];
-        if (bytes_is(name, command->full_name)) return command;
+        if (bytes_is(name, command->called)) return command;
     }
     return NULL;
 }
@@ -86,7 +87,7 @@ static struct command *add(const struct command *from, const struct command *par
     *command = *from;
     command->parent = parent;
     command->number = count++;
-    command->full_name = parent ? join_names(parent->name, from->name) : from->name;
+    command->full_name = command->called = parent ? join_names(parent->name, from->name) : from->name;
     command->docs = find_docs(docs, command->full_name);
     command->plain = (uint8_t)plainness(command);
     command->first_key = first_key(command);
@@ -102,6 +103,29 @@ void command_table_install(const struct command *const *tables, const struct com
             for (const struct command *sub = at->subcommands; sub && sub->name; sub++)
                 add(sub, parent, docs);
         }
+}
+
+static void index_all(void) {
+    memset(by_name, 0, sizeof by_name);
+    for (unsigned i = 0; i < count; i++)
+        if (commands[i].called) index_command(i);
+}
+
+enum command_renaming command_rename(struct bytes from, struct bytes to) {
+    const struct command *found = command_lookup_name(from);
+    if (!found || found->parent) return COMMAND_UNKNOWN;
+    if (to.size && command_lookup_name(to)) return COMMAND_NAME_TAKEN;
+    if (to.size > NAME_MAX_SIZE / 2) return COMMAND_NAME_TOO_LONG; // so that those of subcommands fit
+    char *name = to.size ? bytes_to_string(to) : NULL;
+    for (unsigned i = found->number; i < count; i++) {
+        struct command *command = &commands[i];
+        if (command == found)
+            command->called = name;
+        else if (command->parent == found)
+            command->called = name ? join_names(name, command->name) : NULL;
+    }
+    index_all();
+    return COMMAND_RENAMED;
 }
 
 const struct command *command_lookup(const struct bytes *argv, int argc, const struct command **container) {

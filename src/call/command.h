@@ -161,11 +161,17 @@ struct command {
     const struct command *parent;
     const struct command_docs *docs;
     const char *full_name; // "client|kill"
+    const char *called;    // what it is looked up by: the same, unless it was renamed; NULL: by nothing
 };
 
 // Joins tables (each ends with a NULL name) and documentation (likewise) into the one that command_lookup searches.
 // Called once at start. Copies the tables.
 void command_table_install(const struct command *const *tables, const struct command_docs *const *docs);
+
+// From now on `from` and its subcommands go by `to`, or by nothing where that is empty; replies keep the name
+// that they have. Between command_table_install and the start of the workers.
+enum command_renaming { COMMAND_RENAMED, COMMAND_UNKNOWN, COMMAND_NAME_TAKEN, COMMAND_NAME_TOO_LONG };
+enum command_renaming command_rename(struct bytes from, struct bytes to);
 
 // The command, or the subcommand where argv[0] is a container and argv[1] names one of its; NULL when there is none.
 // *container (may be NULL): set when argv[0] is known but argv[1] is no subcommand of it.

@@ -114,14 +114,18 @@ static void reply_docs(struct reply *reply, const struct command *command) {
         if (command_at(i)->parent == command && command_at(i)->docs) reply_docs(reply, command_at(i));
 }
 
+static bool is_listed(const struct command *command) {
+    return !command->parent && command->called && command->docs;
+}
+
 void command_docs(struct call *call) {
     size_t count = 0;
     if (call->argc == 2) {
         for (unsigned i = 0; i < command_count(); i++)
-            count += !command_at(i)->parent && command_at(i)->docs;
+            count += is_listed(command_at(i));
         reply_map(call->reply, count);
         for (unsigned i = 0; i < command_count(); i++)
-            if (!command_at(i)->parent && command_at(i)->docs) reply_docs(call->reply, command_at(i));
+            if (is_listed(command_at(i))) reply_docs(call->reply, command_at(i));
         return;
     }
     size_t place = reply_array_begin(call->reply);

@@ -114,13 +114,17 @@ static void reply_command(struct reply *reply, const struct command *command) {
     reply_subcommands(reply, command);
 }
 
+static bool is_listed(const struct command *command) {
+    return !command->parent && command->called;
+}
+
 void command_all(struct call *call) {
     size_t count = 0;
     for (unsigned i = 0; i < command_count(); i++)
-        count += !command_at(i)->parent;
+        count += is_listed(command_at(i));
     reply_array(call->reply, count);
     for (unsigned i = 0; i < command_count(); i++)
-        if (!command_at(i)->parent) reply_command(call->reply, command_at(i));
+        if (is_listed(command_at(i))) reply_command(call->reply, command_at(i));
 }
 
 void command_info(struct call *call) {

@@ -9,7 +9,7 @@
 void command_count_reply(struct call *call) {
     int64_t count = 0;
     for (unsigned i = 0; i < command_count(); i++)
-        count += !command_at(i)->parent;
+        count += !command_at(i)->parent && command_at(i)->called;
     reply_integer(call->reply, count);
 }
 
@@ -47,7 +47,7 @@ void command_list(struct call *call) {
     size_t count = 0, place = reply_array_begin(call->reply);
     for (unsigned i = 0; i < command_count(); i++) {
         const struct command *command = command_at(i);
-        if (filter == FILTER_NONE && command->parent) continue;
+        if (!command->called || (filter == FILTER_NONE && command->parent)) continue;
         if (!passes(command, filter, value, category)) continue;
         reply_bulk_string(call->reply, command->full_name);
         count++;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/words.h"
+#include "call/command.h"
 #include "commands/version.h"
 #include "os/file.h"
 #include "os/memory_use.h"
@@ -64,7 +65,6 @@ static bool include(const struct origin *origin, struct bytes line, const char *
 static const char *refused_feature(struct bytes name) {
     if (bytes_is(name, "loadmodule")) return "this version of Shoal has no modules";
     if (bytes_is(name, "user")) return "this version of Shoal has no ACL users";
-    if (bytes_is(name, "rename-command")) return "this version of Shoal can't rename commands";
     return NULL;
 }
 
@@ -74,8 +74,21 @@ static bool is_obsolete(struct bytes name) {
            bytes_is(name, "lua-replicate-commands");
 }
 
+static bool rename_command(const struct origin *origin, struct bytes line, const struct bytes *words) {
+    const char *reason = NULL;
+    switch (command_rename(words[1], words[2])) {
+    case COMMAND_RENAMED: return true;
+    case COMMAND_UNKNOWN: reason = "No such command in rename-command"; break;
+    case COMMAND_NAME_TAKEN: reason = "Target command name already exists"; break;
+    case COMMAND_NAME_TOO_LONG: reason = "Target command name is too long"; break;
+    }
+    say_fatal(origin, line, reason);
+    return false;
+}
+
 static bool take(const struct origin *origin, struct bytes line, const struct bytes *words, unsigned count) {
     if (bytes_is(words[0], "include") && count == 2) return include(origin, line, words[1].data);
+    if (bytes_is(words[0], "rename-command") && count == 3) return rename_command(origin, line, words);
     if (is_obsolete(words[0]) && count == 2) return true;
     const char *refused = refused_feature(words[0]);
     const struct directive *directive = directive_find(words[0]);

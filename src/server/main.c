@@ -247,6 +247,7 @@ static void begin_serving(void) {
 int main(int argc, char **argv) {
     memory_use_thread_enter();
     process_keep_title(argc, argv);
+    install_commands(); // the configuration may rename some
     enum config_start start = config_start(argc, argv);
     if (start != CONFIG_RUN) return start == CONFIG_EXIT_OK ? 0 : 1;
     if (settings.cluster_enabled && config.replicaof_host[0]) {
@@ -261,7 +262,6 @@ int main(int argc, char **argv) {
     process_disable_huge_pages();
     process_raise_file_limit();
     shutdown_block_signals();
-    install_commands();
     logging_serving();
     create_floors();
     say_mode();

@@ -29,6 +29,7 @@ def refuse(server, *arguments, text=None, file_name="server.conf"):
     "replicaof localhost abc", 'requirepass "open', "maxmemory 5 6", "stop-writes-on-bgsave-error 1",
     "unixsocketperm 999", "maxmemory-samples 0", "tcp-backlog -1", 'dbfilename "a/b"',
     "hz -1", "proc-title-template {nosuch}", "shutdown-on-sigterm save nosave", "include one.conf two.conf",
+    "rename-command NOSUCH x", "rename-command GET set", "rename-command GET", "rename-command GET a b",
 ])
 def test_bad_line_refuses_the_start(server, line):
     """It names the file, the line's number and the line."""
@@ -56,6 +57,29 @@ def test_what_old_files_say(server):
     """More threads than we ever have, and directives that mean nothing any more."""
     shoal = server(io_threads=128, lua_replicate_commands="yes", list_max_ziplist_entries=512, list_max_ziplist_value=64)
     assert shoal.call("PING") == b"PONG"
+
+
+def test_renamed_commands(server):
+    """They go by the new name only, or by none; errors and lists keep the old one. CONFIG REWRITE keeps the lines."""
+    shoal = server(rename_command=[("GET", "fetch"), ("flushall", ""), ("CONFIG", "Settings")])
+    with shoal.client() as client:
+        for gone in (["GET", "k"], ["FLUSHALL"], ["CONFIG", "GET", "port"]):
+            assert client.reply(*gone).startswith(f"ERR unknown command '{gone[0]}'"), gone
+        client.call("SET", "k", "v")
+        assert client.call("FETCH", "k") == b"v"
+        assert client.reply("fetch") == "ERR wrong number of arguments for 'get' command"
+        assert client.call("settings", "get", "timeout") == [b"timeout", b"0"]
+        assert client.call("COMMAND", "INFO", "get", "flushall", "config|get") == [None, None, None]
+        assert [client.call("COMMAND", "INFO", name)[0][0] for name in ("fetch", "settings|get")] == [b"get", b"config|get"]
+        names = client.call("COMMAND", "LIST")
+        assert len(names) == client.call("COMMAND", "COUNT") == len(client.call("COMMAND"))
+        assert b"get" in names and b"flushall" not in names
+        assert client.call("MULTI") == b"OK" and client.call("fetch", "k") == b"QUEUED" and client.call("EXEC") == [b"v"]
+        assert client.call("settings", "rewrite") == b"OK"
+    assert "rename-command GET fetch" in shoal.config_file.read_text()
+    shoal.stop()
+    shoal.start(write=False)
+    assert shoal.call("FETCH", "k") is None
 
 
 def test_bad_option_on_the_command_line(server):
