@@ -20,8 +20,8 @@ enum {
 
 struct listener {
     struct source source;
-    struct timer rest; // set while the socket is not looked at
     bool unix_socket;
+    bool resting; // the socket is not looked at until `rest_over` runs
 };
 
 struct listener_rules listener_rules = {.max_clients = 10000, .protect = true};
@@ -66,17 +66,26 @@ static void complain(int error) {
     log_write(LOG_WARNING, "Accepting client connection: %s", strerror(error));
 }
 
+// The loop's alone: another worker, which may close the listeners, can't take it back.
+static void end_rest(struct timer *timer);
+static struct timer rest_over = {.node = {&rest_over.node, &rest_over.node}, .run = end_rest};
+
 // The connection that waits goes on waiting, and the socket would tell of it again and again: so it is left
 // alone for a while, in which some client may end.
 static void rest(struct listener *listener) {
     loop_remove(loop_of_listeners(), &listener->source);
-    loop_timer_set(loop_of_listeners(), &listener->rest, clock_mono_us() + REST_US);
+    listener->resting = true;
+    loop_timer_set(loop_of_listeners(), &rest_over, clock_mono_us() + REST_US);
 }
 
 static void end_rest(struct timer *timer) {
-    struct listener *listener = LIST_ENTRY(timer, struct listener, rest);
-    if (loop_add_level(loop_of_listeners(), &listener->source) != 0) // even that takes memory of the system
-        loop_timer_set(loop_of_listeners(), timer, clock_mono_us() + REST_US);
+    for (unsigned i = 0; i < listener_count; i++) {
+        struct listener *listener = &listeners[i];
+        if (!listener->resting) continue;
+        int error = loop_add_level(loop_of_listeners(), &listener->source); // it, too, takes what the system may lack
+        listener->resting = error != 0;
+        if (listener->resting) loop_timer_set(loop_of_listeners(), timer, clock_mono_us() + REST_US);
+    }
 }
 
 static void accept_ready(struct source *source, uint32_t events) {
@@ -106,7 +115,6 @@ static int add(int fd, bool unix_socket) {
     }
     struct listener *listener = &listeners[listener_count++];
     *listener = (struct listener){.source = {.fd = fd, .ready = accept_ready}, .unix_socket = unix_socket};
-    timer_init(&listener->rest, end_rest);
     return -loop_add_level(loop_of_listeners(), &listener->source);
 }
 
@@ -121,7 +129,6 @@ int listener_open_unix(const char *path, unsigned mode, int backlog) {
 void listener_close_all(void) {
     while (listener_count) {
         struct listener *listener = &listeners[--listener_count];
-        loop_timer_cancel(&listener->rest);
         loop_remove(loop_of_listeners(), &listener->source);
         socket_close(listener->source.fd);
     }
