@@ -9,6 +9,8 @@
 #include "cluster/peers.h"
 #include "cluster/speak.h"
 
+enum { VISIT_FACTOR = 4 }; // node timeouts
+
 // How often everybody is pinged. Cluster spec, "Heartbeat": every node is pinged that was not heard of for
 // NODE_TIMEOUT / 2; a small cluster can afford twice that.
 static uint64_t ping_interval(const struct cluster *cluster) {
@@ -18,14 +20,25 @@ static uint64_t ping_interval(const struct cluster *cluster) {
     return interval ? interval : 1;
 }
 
-// In a large cluster each pair of nodes has an interval of its own, from three quarters of it up. Those who
-// ask early spare the others the asking, as gossip tells them of the answer; if all asked at the same age,
-// all would have asked before anybody was told, and would do so again at the same time.
-static uint64_t ping_interval_of(const struct cluster *cluster, const struct peer *peer) {
-    uint64_t interval = ping_interval(cluster);
-    if (cluster->config.ping_interval || cluster->peers_count <= SMALL_CLUSTER) return interval;
+// In a large cluster each pair of nodes has intervals of its own, from three quarters of `interval` up: what
+// all would do in the same moment is spread over time.
+static uint64_t spread(const struct cluster *cluster, const struct peer *peer, uint64_t interval) {
+    if (cluster->peers_count <= SMALL_CLUSTER) return interval;
     uint64_t lot = (cluster->myself->name->hash ^ peer->name->hash * 0x9e3779b1u) * 0x85ebca6bu & UINT32_MAX;
     return interval - (interval / 4 * lot >> 32);
+}
+
+// When a peer is to be asked whether it lives. Those who ask early spare the others the asking, as gossip
+// tells them of the answer; if all asked at the same age, all would have asked before anybody was told.
+static uint64_t ping_time(const struct cluster *cluster, const struct peer *peer) {
+    return peer->pong_received + spread(cluster, peer, ping_interval(cluster));
+}
+
+// When a peer is to be asked though others have heard it: of its role and its slots it speaks only itself.
+// What it announced when they changed may not have found us, or found us not knowing its primary yet.
+static uint64_t visit_time(const struct cluster *cluster, const struct peer *peer) {
+    if (cluster->peers_count <= SMALL_CLUSTER) return UINT64_MAX; // is asked often enough
+    return peer->data_received + spread(cluster, peer, cluster->config.node_timeout * VISIT_FACTOR);
 }
 
 static uint64_t patience(const struct cluster *cluster) {
@@ -121,9 +134,10 @@ static void check_ping(struct cluster *cluster, struct peer *peer) {
     // Cluster spec, "Manual failover": the replica must learn soon where its primary has stopped.
     bool hurry =
         cluster->manual.until && cluster->manual.replica == peer->index && cluster->manual.pause_wanted;
-    bool due =
-        peer->ping_sent == 0 && elapsed(cluster, peer->pong_received) >= ping_interval_of(cluster, peer);
-    if (hurry || due) speak_ping(cluster, peer, PACKET_PING);
+    if (hurry || (peer->ping_sent == 0 && cluster->now >= ping_time(cluster, peer)))
+        speak_ping(cluster, peer, PACKET_PING);
+    else if (peer->ping_sent == 0 && cluster->now >= visit_time(cluster, peer))
+        speak_greeting(cluster, peer);
 }
 
 // Cluster spec, "Heartbeat": once a second the node with the oldest pong among a few random ones is pinged.
@@ -176,7 +190,7 @@ static uint64_t next_look(const struct cluster *cluster, const struct peer *peer
     if (peer->link == LINK_CONNECTING)
         return min64(look, peer->link_time + max64(patience(cluster), TICK_MS) + 1);
     if (peer->link == LINK_NONE) return look;
-    if (peer->ping_sent == 0) return min64(look, peer->pong_received + ping_interval_of(cluster, peer));
+    if (peer->ping_sent == 0) return min64(look, min64(ping_time(cluster, peer), visit_time(cluster, peer)));
     uint64_t silent = max64(peer->ping_sent, peer->link_heard) + patience(cluster);
     return min64(look, max64(silent, peer->link_time + cluster->config.node_timeout) + 1);
 }

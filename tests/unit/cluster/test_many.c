@@ -34,6 +34,7 @@ static unsigned sent[PACKET_MFSTART + 1]; // messages by type, since the last lo
 static uint64_t save_number;              // of the last save
 static bool save_sync;
 
+static unsigned pinged[NODES]; // PINGs by node
 static unsigned suspects_most; // that a message spoke of, since the last look
 static bool spoken_of[NODES];  // as suspects, since the last look
 static unsigned last_count;    // of all nodes that the last heartbeat spoke of
@@ -68,6 +69,9 @@ static void step(struct cluster_event event) {
             links[action->connect.port - PORT - 10000] = action->connect.node;
         if (action->kind == CLUSTER_ACTION_SEND) {
             sent[action->send.message->data[13]]++;
+            for (unsigned node = 1; node < NODES; node++)
+                if (action->send.message->data[13] == PACKET_PING)
+                    pinged[node] += action->send.link.node == links[node];
             look_at_gossip(action->send.message);
         }
         if (action->kind != CLUSTER_ACTION_SAVE) continue;
@@ -203,6 +207,7 @@ static int begin(void **state) {
     if (!core) return -1;
     memset(links, 0, sizeof links);
     memset(sent, 0, sizeof sent);
+    memset(pinged, 0, sizeof pinged);
     tick(500);
     for (unsigned node = 1; node < NODES; node++)
         link_up(node);
@@ -307,6 +312,18 @@ static void an_answer_outweighs_what_was_said_before(void **state) {
     assert_true(see(2).pong_received > answered);
 }
 
+// Others tell that the peers live, again and again, so that they need not be asked; only they themselves tell
+// whose replicas they are.
+static void all_are_asked_now_and_then(void **state) {
+    for (uint64_t passed = 0; passed < 4 * TIMEOUT_MS + TICK_MS; passed += 1000) {
+        tick(1000);
+        for (unsigned node = 2; node < NODES; node++)
+            speak(1, PACKET_PONG, node, CLUSTER_NODE_PRIMARY, NODES);
+    }
+    for (unsigned node = 2; node < NODES; node++)
+        assert_in_range(pinged[node], 2, 3); // the greeting among them
+}
+
 // Where hundreds are suspected, a heartbeat speaks of some, and the next ones of the others.
 static void suspects_take_turns(void **state) {
     enum { SUSPECTS = NODES - 50, QUESTIONS = 3 };
@@ -389,6 +406,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(reports_grow_old, begin, end),
         cmocka_unit_test_setup_teardown(reports_are_renewed_and_taken_back, begin, end),
         cmocka_unit_test_setup_teardown(an_answer_outweighs_what_was_said_before, begin, end),
+        cmocka_unit_test_setup_teardown(all_are_asked_now_and_then, begin, end),
         cmocka_unit_test_setup_teardown(suspects_take_turns, begin, end),
         cmocka_unit_test_setup_teardown(suspicions_are_told_again, begin, end),
         cmocka_unit_test_setup_teardown(greetings_are_brief, begin, end),
