@@ -16,6 +16,7 @@
 #include "replication/replication.h"
 #include "server/admin.h"
 #include "server/config.h"
+#include "server/latency.h"
 #include "server/shutdown.h"
 #include "server/statistics.h"
 #include "server/worker.h"
@@ -142,7 +143,17 @@ static void start_what_is_due(struct dispatcher *dispatcher) {
     }
 }
 
+// Whoever forked, for the disk or for replicas: a child is there until the cron asks for its end, so none is missed.
+static void note_fork(void) {
+    static int noted;
+    int child = snapshot_child();
+    if (child == noted) return;
+    noted = child;
+    if (child) latency_add(LATENCY_FORK, (int64_t)(snapshot_status.last_fork_us / 1000));
+}
+
 void saving_cron(struct dispatcher *dispatcher) {
+    note_fork();
     enum snapshot_purpose purpose;
     bool ok;
     if (snapshot_poll(&purpose, &ok)) {

@@ -294,6 +294,17 @@ def test_slowlog_and_latency(server):
         assert client.call("SLOWLOG", "LEN") == 0
 
 
+def test_a_fork_is_a_latency_event(server):
+    shoal = server(latency_monitor_threshold=1, enable_debug_command="yes")
+    with shoal.client(timeout=30) as client:
+        client.call("DEBUG", "POPULATE", 500000, "k", 200)  # so that it takes its time
+        client.call("LATENCY", "RESET")
+        client.call("BGSAVE")
+        if int(client.info("stats")["latest_fork_usec"]) < 1000:
+            pytest.skip("this machine forks too fast")
+        wait_until(lambda: b"fork" in [event[0] for event in client.call("LATENCY", "LATEST")], 5, "the event")
+
+
 def test_latency_histogram(server):
     with server().client() as client:
         client.pipeline([["SET", "k", "v"]] * 100)
