@@ -250,7 +250,7 @@ static void carry(struct job *job, unsigned courier) {
         // A kept connection may have been closed by the target meanwhile: once more with a new one.
         if (cached && answers == 0 && sending != -EAGAIN && reading != -EAGAIN) continue;
         set_error(job, sending ? "IOERR error or timeout writing to target instance"
-                               : "IOERR error or timeout reading from target instance");
+                               : "IOERR error or timeout reading to target instance");
         return;
     }
 }

@@ -145,7 +145,7 @@ static void keys_that_are_answered_have_arrived(void **state) {
     answer(fd, "payload", "+OK\r\n");
     socket_close(fd);
     wait_for(8);
-    expect(job, "IOERR error or timeout reading from target instance", "100");
+    expect(job, "IOERR error or timeout reading to target instance", "100");
 
     // A target that says nothing.
     job = send_keys(1, 0);
@@ -153,7 +153,7 @@ static void keys_that_are_answered_have_arrived(void **state) {
     fd = take_connection();
     wait_for(9);
     assert_in_range(clock_mono_ms() - before, 1500, 15000);
-    expect(job, "IOERR error or timeout reading from target instance", "0");
+    expect(job, "IOERR error or timeout reading to target instance", "0");
     socket_close(fd);
 
     // And one that is not there.
