@@ -148,7 +148,7 @@ static void help(struct call *call) {
         "SLOTS",
         "    Ranges of slots with their nodes.",
         NULL};
-    call_reply_help(call, lines);
+    if (enabled(call)) call_reply_help(call, lines);
 }
 
 // Asked one after the other, their answers come in the same order.

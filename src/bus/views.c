@@ -89,7 +89,8 @@ static void reply_shards_node(struct reply *reply, const struct cluster_view_nod
     reply_bulk_string(reply, "ip");
     reply_bulk_string(reply, node->ip);
     reply_bulk_string(reply, "endpoint");
-    reply_endpoint(reply, node);
+    const char *endpoint = endpoint_of(node);
+    reply_bulk_string(reply, endpoint ? endpoint : ""); // not null, as CLUSTER SLOTS has it: so does Redis
     if (*node->hostname) {
         reply_bulk_string(reply, "hostname");
         reply_bulk_string(reply, node->hostname);

@@ -124,6 +124,8 @@ void cluster_commons_release(struct cluster_commons *commons) {
 // ---- For the driver ----
 
 void cluster_set_config(struct cluster *cluster, const struct cluster_config *config) {
+    // An address that is announced no more is not ours: the next packet that reaches us says what is.
+    if (cluster->config.announce_ip[0] && !config->announce_ip[0]) cluster->myself->ip[0] = '\0';
     cluster->config = *config;
     take_own_names(cluster);
     peers_look_again(cluster);

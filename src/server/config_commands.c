@@ -22,11 +22,12 @@ static bool is_pattern(struct bytes text) {
            memchr(text.data, '[', text.size);
 }
 
-static bool is_wanted(const struct call *call, const char *name) {
+static bool is_wanted(const struct call *call, const struct directive *directive, const char *name) {
+    bool hidden = (directive->flags & DIRECTIVE_HIDDEN) != 0;
     for (int i = 2; i < call->argc; i++) {
         struct bytes asked = call->argv[i];
-        if (is_pattern(asked) ? glob_match(asked, bytes_from_string(name), true) : bytes_is(asked, name))
-            return true;
+        bool by_pattern = is_pattern(asked) && !hidden;
+        if (by_pattern ? glob_match(asked, bytes_from_string(name), true) : bytes_is(asked, name)) return true;
     }
     return false;
 }
@@ -51,7 +52,7 @@ static void config_get(struct call *call) {
     for (const struct directive *at = directives; at->name; at++) {
         const char *names[] = {at->name, at->alias};
         for (int i = 0; i < 2; i++) {
-            if (!names[i] || !is_wanted(call, names[i])) continue;
+            if (!names[i] || !is_wanted(call, at, names[i])) continue;
             reply_value(call->reply, name_asked(call, names[i]), at);
             count++;
         }

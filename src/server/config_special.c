@@ -327,6 +327,18 @@ bool check_hostname(const char *text, struct buffer *error) {
     return true;
 }
 
+// Stands in nodes.conf between commas, behind an equals sign, there and at our peers.
+bool check_human_nodename(const char *text, struct buffer *error) {
+    enum { NODENAME_MAX = 255 };
+    if (strlen(text) > NODENAME_MAX) return fail(error, "Announced human node names must be less than 256 characters");
+    for (const char *at = text; *at; at++) {
+        bool fine = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') ||
+                    strchr("-_./", *at);
+        if (!fine) return fail(error, "Announced human node name contained invalid character");
+    }
+    return true;
+}
+
 // --- Who is told.
 
 bool apply_sockets(struct buffer *error) {

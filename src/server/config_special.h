@@ -30,6 +30,7 @@ bool check_file_name(const char *text, struct buffer *error); // no path
 bool check_title_template(const char *text, struct buffer *error); // none but variables that the title knows
 bool check_shutdown(int64_t bits, struct buffer *error);           // not both SAVE and NOSAVE
 bool check_hostname(const char *text, struct buffer *error);
+bool check_human_nodename(const char *text, struct buffer *error);
 
 // Whom config_set_followers named.
 bool apply_sockets(struct buffer *error);

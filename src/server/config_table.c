@@ -230,7 +230,7 @@ const struct directive directives[] = {
     INTEGER("cluster-databases", NULL, FIXED, settings.cluster_databases, 1, DATABASES_MAX, "1", NULL),
     STRING("cluster-config-file", NULL, FIXED, config.cluster_config_file, "nodes.conf", NULL, NULL),
     INTEGER("cluster-node-timeout", NULL, 0, config.cluster_node_timeout, 0, INT64_MAX, "15000", apply_cluster),
-    INTEGER("cluster-ping-interval", NULL, 0, config.cluster_ping_interval, 0, INT32_MAX, "0", apply_cluster),
+    INTEGER("cluster-ping-interval", NULL, DIRECTIVE_HIDDEN, config.cluster_ping_interval, 0, INT32_MAX, "0", apply_cluster),
     BOOL("cluster-crash-detection", NULL, 0, config.cluster_crash_detection, "yes", apply_cluster),
     INTEGER("cluster-stall-timeout", NULL, 0, config.cluster_stall_timeout, 0, INT64_MAX, "0", apply_cluster),
     INTEGER("cluster-port", NULL, FIXED, config.cluster_port, 0, 65535, "0", NULL),
@@ -250,7 +250,7 @@ const struct directive directives[] = {
     STRING("cluster-announce-hostname", NULL, DIRECTIVE_MAY_BE_NULL, config.cluster_announce_hostname, "",
            check_hostname, apply_cluster),
     STRING("cluster-announce-human-nodename", NULL, DIRECTIVE_MAY_BE_NULL, config.cluster_announce_human_nodename, "",
-           check_hostname, apply_cluster),
+           check_human_nodename, apply_cluster),
     ENUM("cluster-preferred-endpoint-type", NULL, 0, config.cluster_preferred_endpoint, endpoints, "ip", apply_cluster),
     MEMORY("cluster-link-sendbuf-limit", NULL, 0, config.cluster_link_sendbuf_limit, 0, INT64_MAX, "0", apply_cluster),
 

@@ -31,8 +31,8 @@ enum directive_flag {
     DIRECTIVE_BITS = 1 << 5,      // an enum whose words are bits
     DIRECTIVE_NOT_REWRITTEN = 1 << 6,
     DIRECTIVE_MAY_BE_NULL = 1 << 7, // a string that, when empty, is not shown by REWRITE at all
-    DIRECTIVE_LENIENT =
-        1 << 8, // KIND_INTEGER: a number from 0 to INT32_MAX beyond the bounds is brought to the nearest
+    DIRECTIVE_LENIENT = 1 << 8, // KIND_INTEGER: from 0 to INT32_MAX; beyond the bounds the nearest is taken
+    DIRECTIVE_HIDDEN = 1 << 9,  // CONFIG GET shows it to who names it, not to a pattern
 };
 
 struct directive_word {

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from support import programs
-from support.programs import SLOWNESS
+from support.programs import SLOWNESS, wait_until
 
 
 def refuse(server, *arguments, text=None, file_name="server.conf"):
@@ -218,6 +218,26 @@ timeout 300
     def settings(content):
         return [line for line in content.splitlines() if line and not line.startswith("user ")]
     assert settings(shoal.config_file.read_text()) == settings(text), "a second rewrite changes nothing"
+
+
+def test_a_hidden_directive(server):
+    """It is shown to who names it, and otherwise like any other."""
+    with server(cluster_enabled="yes", cluster_ping_interval=700).client() as client:
+        for pattern in ("cluster-*", "*", "cluster-ping-interva?"):
+            assert b"cluster-ping-interval" not in client.call("CONFIG", "GET", pattern)
+        assert client.call("CONFIG", "GET", "Cluster-Ping-Interval", "no*such") == [b"Cluster-Ping-Interval", b"700"]
+        assert client.call("CONFIG", "SET", "cluster-ping-interval", "800") == b"OK"
+        assert client.config("cluster-ping-interval") == "800"
+
+
+def test_a_nodes_human_name(server):
+    node = server(cluster_enabled="yes")
+    with node.client() as client:
+        for name in ("rack-7_node.3", "", "a" * 255):
+            assert client.call("CONFIG", "SET", "cluster-announce-human-nodename", name) == b"OK"
+            wait_until(lambda: (f",nodename={name}".encode() in (node.directory / "nodes.conf").read_bytes()) == bool(name))
+        for name in ("two words", "a,b", "a=b", "a" * 256, "\u00e9", "a@b"):
+            assert client.reply("CONFIG", "SET", "cluster-announce-human-nodename", name).startswith("ERR CONFIG SET failed")
 
 
 def test_rewrite_without_a_file(server):

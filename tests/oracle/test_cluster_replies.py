@@ -292,6 +292,66 @@ def flat(value):
     return {bytes(key): item for key, item in pairs}
 
 
+def named(each, value):
+    """A reply with ids and ports by the place of their node."""
+    if isinstance(value, list):
+        return [named(each, item) for item in value]
+    ports = [node.port for node in each.nodes]
+    if isinstance(value, int) and value in ports:
+        return f"<port{ports.index(value)}>"
+    return each.plain(value) if isinstance(value, bytes) else value
+
+
+@pytest.mark.parametrize("kind", ["ip", "hostname", "unknown-endpoint"])
+def test_endpoints(twins, kind):
+    """Where clients are sent: in MOVED, ASK, SLOTS and SHARDS, by nodes with a name and without."""
+    def announce(names):
+        for each in twins:
+            for client, name, port in zip(each.clients, names, each.nodes):
+                client.call("CONFIG", "SET", "cluster-preferred-endpoint-type", kind, "cluster-announce-hostname", name)
+            for client in each.clients:
+                wait_until(lambda: all((b"," + name.encode() in client.call("CLUSTER", "NODES")) if name else True
+                                       for name in names), 10, "the names to be known")
+                wait_until(lambda: client.call("CLUSTER", "NODES").count(b",h") == sum(map(bool, names)), 10)
+
+    def shards(each, client):
+        replies = named(each, client.call("CLUSTER", "SHARDS"))
+        return [(shard[1], [[item for item in node if not isinstance(item, int)] for node in shard[3]])
+                for shard in sorted(replies, key=lambda shard: shard[1])]
+
+    def compare_all():
+        for place in range(2):
+            for words in (["GET", "hello"], ["GET", "foo"], ["CLUSTER", "SLOTS"]):
+                compare(twins, *words, node=place)
+            ours, theirs = (shards(each, each.clients[place]) for each in twins)
+            assert ours == theirs
+
+    try:
+        for names in (["", ""], ["h0.example.org", "h1"], ["", "h1"]):
+            announce(names)
+            compare_all()
+        for each in twins:
+            each.clients[1].call("CLUSTER", "SETSLOT", slot_of("foo"), "MIGRATING", each.ids[0])
+        assert compare(twins, "GET", "foo", node=1).startswith(b"-ASK 12182 ")
+    finally:
+        for each in twins:
+            for client in each.clients:
+                client.call("CONFIG", "SET", "cluster-preferred-endpoint-type", "ip", "cluster-announce-hostname", "")
+
+
+def test_an_announced_address_that_is_taken_back(twins):
+    """The node learns its address from the next packet that reaches it."""
+    for each in twins:
+        first, second = each.clients
+        first.call("CONFIG", "SET", "cluster-announce-ip", "localhost")
+        wait_until(lambda: all(b" localhost:" in client.call("CLUSTER", "NODES") for client in each.clients), 10,
+                   "the announced address")
+        first.call("CONFIG", "SET", "cluster-announce-ip", "")
+        for client in each.clients:
+            wait_until(lambda: client.call("CLUSTER", "NODES").count(b" 127.0.0.1:") == 2, 10, "the real one")
+        wait_until(lambda: all(client.call("CLUSTER", "NODES").count(b" connected") == 2 for client in each.clients), 10)
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_shards(twins, protocol):
     results = []
@@ -406,6 +466,15 @@ def test_migrating_slot_is_shown(twins):
     assert words[:2] == words[2:]
     assert words[source] == [b"[%d->-<id%d>]" % (slot, target)]
     assert words[target] == [b"[%d-<-<id%d>]" % (slot, source)]
+
+
+def test_without_cluster_mode(module_yard):
+    ours, theirs = (start().client() for start in (module_yard.server, module_yard.redis))
+    for name in ("ADDSLOTS 1", "COUNTKEYSINSLOT 1", "FAILOVER", "HELP", "INFO", "KEYSLOT a", "LINKS", "MYID", "NODES",
+                 "RESET", "SHARDS", "SLOTS", "BOGUS", "HELP more", "INFO more", "KEYSLOT", ""):
+        assert ours.raw("CLUSTER", *name.split(" ")) == theirs.raw("CLUSTER", *name.split(" ")), name
+    for words in (["READONLY"], ["READWRITE"], ["ASKING"], ["INFO", "cluster"]):
+        assert ours.raw(*words) == theirs.raw(*words), words
 
 
 def test_one_node_of_its_own(module_yard):
