@@ -232,11 +232,14 @@ static void exchange(struct job *job, struct target *target, unsigned courier, i
 }
 
 static void carry(struct job *job, unsigned courier) {
+    static const char writing_failed[] = "IOERR error or timeout writing to target instance";
     for (int attempt = 0; attempt < 2; attempt++) {
         struct target target = {.fd = -1, .port = job->port, .db = -1};
         bool cached = attempt == 0 && take_cached(job, &target);
-        if (!cached && connect_to(job, &target, courier) != 0) {
-            set_error(job, "IOERR error or timeout writing to target instance"); // Redis notices it there
+        int failed = cached ? 0 : connect_to(job, &target, courier);
+        if (failed) { // Redis finds out that nobody listens when it writes
+            bool found = failed != -EADDRNOTAVAIL;
+            set_error(job, found ? writing_failed : "IOERR error or timeout connecting to the client");
             return;
         }
         int sending, reading;
@@ -249,8 +252,8 @@ static void carry(struct job *job, unsigned courier) {
         socket_close(target.fd);
         // A kept connection may have been closed by the target meanwhile: once more with a new one.
         if (cached && answers == 0 && sending != -EAGAIN && reading != -EAGAIN) continue;
-        set_error(job, sending ? "IOERR error or timeout writing to target instance"
-                               : "IOERR error or timeout reading to target instance");
+        // Redis's words, letter by letter.
+        set_error(job, sending ? writing_failed : "IOERR error or timeout reading to target instance");
         return;
     }
 }

@@ -69,13 +69,11 @@ static bool parse_options(struct call *call, struct options *options) {
 static bool parse_target(struct call *call, struct job *job) {
     int64_t port, timeout;
     if (!call_integer(call, call->argv[5], &timeout) || !call_integer(call, call->argv[4], &job->target_db)) return false;
-    if (!number_parse(call->argv[2], &port) || port < 0 || port > 65535 || call->argv[1].size >= TARGET_HOST_MAX) {
-        reply_error(call->reply, "ERR Invalid target host or port");
-        return false;
-    }
+    // What is no port or no host can't be reached, and Redis says no more of it.
+    if (!number_parse(call->argv[2], &port) || port < 0 || port > UINT16_MAX) port = 0;
     job->port = (uint16_t)port;
     job->timeout_ms = timeout <= 0 ? DEFAULT_TIMEOUT_MS : timeout > INT32_MAX ? INT32_MAX : (int)timeout;
-    memcpy(job->host, call->argv[1].data, call->argv[1].size);
+    if (call->argv[1].size < TARGET_HOST_MAX) memcpy(job->host, call->argv[1].data, call->argv[1].size);
     return true;
 }
 

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include "base/memory.h"
