@@ -1,4 +1,4 @@
-"""utils/create-cluster/create-cluster: every word of its usage but watch and tailall, which never end."""
+"""utils/create-cluster/create-cluster: every word of its usage but tailall, which never ends."""
 import os
 import pathlib
 import re
@@ -53,6 +53,17 @@ def test_life_of_a_cluster(script, tmp_path):
     assert len(list(tmp_path.glob("nodes-*.conf"))) == 3
     assert script("clean").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "config.sh"]
+
+
+def test_watch_needs_no_terminal(script, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "TERM"}
+    with subprocess.Popen([SCRIPT, "watch"], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, env=environment) as watch:
+        try:
+            seen = [watch.stdout.readline() for _ in range(5)]
+        finally:
+            watch.terminate()
+    assert sum("myself,master" in line for line in seen) >= 2, seen
 
 
 def test_create_asks(script):
