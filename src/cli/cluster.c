@@ -88,17 +88,34 @@ bool cluster_load_address(struct cluster_nodes *nodes, const struct options *opt
     return cluster_address(options, index, &host, &port) && load(nodes, options, host, port);
 }
 
-bool cluster_load_named(struct cluster_nodes *nodes, const struct options *options, int *taken) {
+// "host" and "port" as two arguments.
+static bool two_words(const struct cluster_options *cluster, char **host, uint16_t *port) {
+    long number = cluster->argument_count > 1 ? strtol(cluster->arguments[1], NULL, 10) : 0;
+    if (number <= 0 || number > UINT16_MAX) return false;
+    *host = mem_strdup(cluster->arguments[0]);
+    *port = (uint16_t)number;
+    return true;
+}
+
+bool cluster_load(struct cluster_nodes *nodes, const struct options *options) {
     const struct cluster_options *cluster = &options->cluster;
-    char *host = NULL;
-    uint16_t port = 0;
+    char *host;
+    uint16_t port;
+    *nodes = (struct cluster_nodes){0};
+    bool named = cluster->argument_count == 1 ? options_parse_address(cluster->arguments[0], &host, &port)
+                                              : two_words(cluster, &host, &port);
+    return named ? load(nodes, options, host, port) : say_no_address();
+}
+
+bool cluster_load_before(struct cluster_nodes *nodes, const struct options *options, int *taken) {
+    const struct cluster_options *cluster = &options->cluster;
+    const char *first = cluster->arguments[0];
+    char *host;
+    uint16_t port;
     *nodes = (struct cluster_nodes){0};
     *taken = 1;
-    if (!options_parse_address(cluster->arguments[0], &host, &port)) {
-        long number = cluster->argument_count > 1 ? strtol(cluster->arguments[1], NULL, 10) : 0;
-        if (strchr(cluster->arguments[0], ':') || number <= 0 || number > UINT16_MAX) return say_no_address();
-        host = mem_strdup(cluster->arguments[0]);
-        port = (uint16_t)number;
+    if (!options_parse_address(first, &host, &port)) {
+        if (strchr(first, ':') || !two_words(cluster, &host, &port)) return say_no_address();
         *taken = 2;
     }
     return load(nodes, options, host, port);

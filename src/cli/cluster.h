@@ -27,9 +27,12 @@ int cluster_backup(const struct options *options);
 // it is none.
 bool cluster_address(const struct options *options, int index, char **host, uint16_t *port);
 
-// Loads the cluster of which the command's first arguments name a node ("host:port" or "host" "port"); false,
-// with the reason said, when that fails. *taken: how many arguments that were.
-bool cluster_load_named(struct cluster_nodes *nodes, const struct options *options, int *taken);
+// Loads the cluster of which the command's arguments name a node: "host:port", or "host" "port" (what follows
+// those is passed over, as redis-cli does). False, with the reason said, when that fails.
+bool cluster_load(struct cluster_nodes *nodes, const struct options *options);
+
+// The same where more arguments follow; *taken: how many named the node.
+bool cluster_load_before(struct cluster_nodes *nodes, const struct options *options, int *taken);
 
 // The same for argument `index`, which must be "host:port".
 bool cluster_load_address(struct cluster_nodes *nodes, const struct options *options, int index);

@@ -191,8 +191,7 @@ bool cluster_check_nodes(const struct cluster_nodes *nodes, bool list, struct cl
 
 int cluster_check(const struct options *options) {
     struct cluster_nodes nodes;
-    int taken;
-    if (!cluster_load_named(&nodes, options, &taken)) return 1;
+    if (!cluster_load(&nodes, options)) return 1;
     struct cluster_health health;
     bool good = cluster_check_summary(&nodes) && cluster_check_nodes(&nodes, true, &health);
     cluster_nodes_free(&nodes);
@@ -201,8 +200,7 @@ int cluster_check(const struct options *options) {
 
 int cluster_info(const struct options *options) {
     struct cluster_nodes nodes;
-    int taken;
-    if (!cluster_load_named(&nodes, options, &taken)) return 1;
+    if (!cluster_load(&nodes, options)) return 1;
     bool good = cluster_check_summary(&nodes);
     cluster_nodes_free(&nodes);
     return good ? 0 : 1;

@@ -311,8 +311,7 @@ static bool fix(struct cluster_nodes *nodes) {
 
 int cluster_fix(const struct options *options) {
     struct cluster_nodes nodes;
-    int taken;
-    if (!cluster_load_named(&nodes, options, &taken)) return 1;
+    if (!cluster_load(&nodes, options)) return 1;
     interrupt_watch();
     bool good = fix(&nodes);
     interrupt_unwatch();

@@ -243,6 +243,10 @@ static bool run(struct import *import, const struct options *options) {
 
 int cluster_import(const struct options *options) {
     const char *from = options->cluster.from;
+    char *host;
+    uint16_t port;
+    if (!cluster_address(options, 0, &host, &port)) return 1;
+    mem_free(host);
     if (!from) {
         fprintf(stderr, "[ERR] Option '--cluster-from' is required for subcommand 'import'.\n");
         return 1;

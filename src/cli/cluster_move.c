@@ -280,11 +280,43 @@ static void note_moved(struct batch *batch) {
     mover->listener(mover->context, &mover->progress, finished, keys, batch->count);
 }
 
+static bool knows(const struct cluster_node *at, const struct cluster_node *other) {
+    const struct reply *reply = CONNECTION_ASK(at->connection, "CLUSTER", "COUNT-FAILURE-REPORTS", other->id);
+    return !reply || reply->type == REPLY_INTEGER; // who does not answer is found out by what follows
+}
+
+// Who has just joined is not known everywhere yet. It is waited for; what comes of it, the orders will show.
+static void wait_for_acquaintance(const struct batch *batch) {
+    const struct cluster_node *target = batch->mover->target, *source = batch->source;
+    int64_t deadline = clock_mono_ms() + RETRY_GIVE_UP_MS;
+    while (!(knows(source, target) && knows(target, source)) && clock_mono_ms() < deadline &&
+           !interrupt_noted())
+        clock_sleep_us(RETRY_PAUSE_MS * 1000);
+}
+
+// Whether it works out is of no interest: what stays open is shown by a check.
+static void close_at(const struct batch *batch, const struct cluster_node *at) {
+    for (size_t i = 0; i < batch->count; i++)
+        queue_setslot(at, batch->slots[i].slot, "STABLE", NULL);
+    for (size_t i = 0; i < batch->count; i++)
+        if (!connection_read(at->connection)) return;
+}
+
+// The target first, since a client that is sent there by ASK must find it ready. When one of them refuses, no
+// slot of the batch stays open: no key has moved.
+static bool open_batch(const struct batch *batch) {
+    const struct cluster_node *target = batch->mover->target, *source = batch->source;
+    bool good = set_slots(batch, target, "IMPORTING", source->id) &&
+                set_slots(batch, source, "MIGRATING", target->id);
+    if (!good) {
+        close_at(batch, target);
+        close_at(batch, source);
+    }
+    return good;
+}
+
 static bool run_batch(struct batch *batch) {
-    const struct slot_mover *mover = batch->mover;
-    if (!set_slots(batch, mover->target, "IMPORTING", batch->source->id)) return false;
-    if (!set_slots(batch, batch->source, "MIGRATING", mover->target->id)) return false;
-    if (!move_keys(batch)) return false;
+    if (!open_batch(batch) || !move_keys(batch)) return false;
     bool some_failed = drop_failed(batch);
     if (batch->count && !hand_over(batch)) return false;
     note_moved(batch);
@@ -294,7 +326,10 @@ static bool run_batch(struct batch *batch) {
 // Fills the batch with the next moves that have one source; returns how many.
 static size_t fill(struct batch *batch, const struct slot_move *moves, size_t count) {
     size_t n = 0;
-    batch->source = moves[0].source;
+    if (batch->source != moves[0].source) {
+        batch->source = moves[0].source;
+        wait_for_acquaintance(batch);
+    }
     while (n < count && n < BATCH_SLOTS && moves[n].source == batch->source) {
         struct buffer kept = batch->slots[n].migrate;
         batch->slots[n] = (struct open_slot){.slot = moves[n].slot, .migrate = kept};

@@ -96,13 +96,17 @@ long long cluster_node_total_keys(const struct cluster_node *node) {
     return keys;
 }
 
-void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply) {
+static void say_error_at(const char *host, uint16_t port, const struct connection *connection,
+                         const struct reply *reply) {
     if (reply)
-        cluster_log(TONE_BAD, "Node %s:%u replied with error:\n%.*s\n", node->host, node->port,
-                    (int)reply->text.size, reply->text.data);
+        cluster_log(TONE_BAD, "Node %s:%u replied with error:\n%.*s\n", host, port, (int)reply->text.size,
+                    reply->text.data);
     else
-        cluster_log(TONE_BAD, "Node %s:%u does not answer: %s\n", node->host, node->port,
-                    connection_error(node->connection));
+        cluster_log(TONE_BAD, "Node %s:%u does not answer: %s\n", host, port, connection_error(connection));
+}
+
+void cluster_node_say_error(const struct cluster_node *node, const struct reply *reply) {
+    say_error_at(node->host, node->port, node->connection, reply);
 }
 
 bool cluster_node_has_retired(const struct reply *reply) {
@@ -149,6 +153,7 @@ static void take_own_line(struct cluster_node *node, const struct nodes_text_nod
     snprintf(node->id, sizeof node->id, "%s", line->id);
     snprintf(node->primary_id, sizeof node->primary_id, "%s",
              line->flags & NODES_TEXT_REPLICA ? line->primary : "");
+    node->no_failover = line->flags & NODES_TEXT_NOFAILOVER;
     node->bus_port = line->bus_port;
     node->config_epoch = line->config_epoch;
     memset(node->slots, 0, sizeof node->slots);
@@ -202,7 +207,9 @@ static struct connection *connect_to(const struct options *options, const char *
         fprintf(stderr, "Could not connect to Redis at %s:%u: %s\n", host, port, error);
         return NULL;
     }
-    if (login_authenticate(connection, options, false)) return connection;
+    const struct reply *refusal;
+    if (login_try(connection, options, &refusal)) return connection;
+    say_error_at(host, port, connection, refusal);
     connection_close(connection);
     return NULL;
 }
@@ -355,8 +362,8 @@ void cluster_node_print(const struct cluster_node *node, int indent) {
     struct buffer ranges = BUFFER_EMPTY;
     cluster_slots_describe(&ranges, node->slots, '-');
     printf("%*s%s: %s %s:%u\n", indent, "", primary ? "M" : "S", node->id, node->host, node->port);
-    printf("%*s   slots:%s (%u slots) %s\n", indent, "", ranges.size ? buffer_string(&ranges) : "",
-           node->slot_count, primary ? "master" : "slave");
+    printf("%*s   slots:%s (%u slots) %s%s\n", indent, "", ranges.size ? buffer_string(&ranges) : "",
+           node->slot_count, primary ? "master" : "slave", node->no_failover ? ",nofailover" : "");
     if (!primary) printf("%*s   replicates %s\n", indent, "", node->primary_id);
     if (node->replica_count) printf("%*s   %u additional replica(s)\n", indent, "", node->replica_count);
     buffer_free(&ranges);

@@ -25,6 +25,7 @@ struct cluster_node {
     struct nodes_text_move *moves;
     size_t move_count;
     unsigned replica_count;
+    bool no_failover;   // it was told to stand for no election
     unsigned databases; // 1 for a server that has no cluster-databases
     uint64_t config_epoch;
     size_t known_nodes;          // nodes that it knows, itself included

@@ -141,8 +141,7 @@ static int run(struct rebalance *rebalance, const struct options *options) {
 
 int cluster_rebalance(const struct options *options) {
     struct rebalance rebalance = {0};
-    int taken;
-    if (!cluster_load_named(&rebalance.nodes, options, &taken)) return 1;
+    if (!cluster_load(&rebalance.nodes, options)) return 1;
     int status = run(&rebalance, options);
     cluster_nodes_free(&rebalance.nodes);
     mem_free(rebalance.weights);

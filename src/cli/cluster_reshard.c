@@ -35,7 +35,8 @@ static struct cluster_node *find_primary(const struct reshard *reshard, const ch
 static bool ask_slots(struct reshard *reshard, const struct options *options) {
     long wanted = options->cluster.slots;
     char answer[ANSWER_ROOM];
-    while (wanted <= 0 || wanted > HASH_SLOTS) {
+    bool given = wanted > 0; // then more than there are stands for all that the sources have
+    while (!given && (wanted <= 0 || wanted > HASH_SLOTS)) {
         char prompt[ANSWER_ROOM];
         snprintf(prompt, sizeof prompt, "How many slots do you want to move (from 1 to %d)? ", HASH_SLOTS);
         if (!terminal_ask(prompt, answer, sizeof answer)) return false;
@@ -120,9 +121,12 @@ static bool ask_sources(struct reshard *reshard, const struct options *options) 
 
 static void plan_moves(struct reshard *reshard) {
     struct plan_source *sources = mem_calloc(reshard->source_count, sizeof *sources);
-    struct plan_move *moves = mem_calloc(reshard->slots, sizeof *moves);
-    for (size_t i = 0; i < reshard->source_count; i++)
+    size_t most = 0;
+    for (size_t i = 0; i < reshard->source_count; i++) {
         sources[i] = (struct plan_source){reshard->sources[i]->slots, reshard->sources[i]->slot_count};
+        most += sources[i].count;
+    }
+    struct plan_move *moves = mem_calloc(most + 1, sizeof *moves);
     reshard->move_count = plan_reshard(sources, reshard->source_count, reshard->slots, moves);
     reshard->moves = mem_calloc(reshard->move_count + 1, sizeof *reshard->moves);
     for (size_t i = 0; i < reshard->move_count; i++)
@@ -201,8 +205,7 @@ static int run(struct reshard *reshard, const struct options *options) {
 
 int cluster_reshard(const struct options *options) {
     struct reshard reshard = {0};
-    int taken;
-    if (!cluster_load_named(&reshard.nodes, options, &taken)) return 1;
+    if (!cluster_load(&reshard.nodes, options)) return 1;
     int status = run(&reshard, options);
     cluster_nodes_free(&reshard.nodes);
     mem_free(reshard.sources);

@@ -16,12 +16,17 @@ static bool succeeded(struct connection *connection, const struct reply *reply, 
     return false;
 }
 
-bool login_authenticate(struct connection *connection, const struct options *options, bool quiet) {
+bool login_try(struct connection *connection, const struct options *options, const struct reply **reply) {
+    *reply = NULL;
     if (!options->password) return true;
-    const struct reply *reply = options->user
-                                    ? CONNECTION_ASK(connection, "AUTH", options->user, options->password)
-                                    : CONNECTION_ASK(connection, "AUTH", options->password);
-    return succeeded(connection, reply, "AUTH", quiet);
+    *reply = options->user ? CONNECTION_ASK(connection, "AUTH", options->user, options->password)
+                           : CONNECTION_ASK(connection, "AUTH", options->password);
+    return connection_reply_is_fine(*reply);
+}
+
+bool login_authenticate(struct connection *connection, const struct options *options, bool quiet) {
+    const struct reply *reply;
+    return login_try(connection, options, &reply) || succeeded(connection, reply, "AUTH", quiet);
 }
 
 bool login_select(struct connection *connection, int64_t db) {

@@ -8,7 +8,11 @@
 #include "cli/connection.h"
 #include "cli/options.h"
 
-// AUTH, when there is a password. False when it failed; said on standard error unless `quiet`.
+// AUTH, when there is a password. False when it failed: then *reply is the server's refusal, valid until the
+// next reply is read, or NULL when the connection is lost.
+bool login_try(struct connection *connection, const struct options *options, const struct reply **reply);
+
+// The same; what failed is said on standard error unless `quiet`.
 bool login_authenticate(struct connection *connection, const struct options *options, bool quiet);
 
 // SELECT, when `db` is not 0. The same.

@@ -147,6 +147,25 @@ def test_check_info_and_call_look_like_redis_cli(shared):
     for arguments in (["call", first.address], ["check"], ["info", "127.0.0.1"], ["info", "127.0.0.1:"], ["bogus"],
                       ["check", "127.0.0.1:1"]):
         assert_same(*arguments)
+    for command in ("check", "info", "fix", "reshard", "rebalance"):
+        assert_same(command, first.address, "more", "words")
+        assert_same(command, first.address, first.port)
+        assert_same(command, "127.0.0.1", "more", first.port)
+        assert_same(command, "nonsense")
+    assert_same("check", "127.0.0.1", first.port, "more")
+    assert_same("import", "nonsense")
+
+
+def test_nodes_that_must_not_fail_over(shared):
+    told = [shared.nodes[0], shared.nodes[-1]]
+    for node in told:
+        node.call("CONFIG", "SET", "cluster-replica-no-failover", "yes")
+    try:
+        text = assert_same("check", shared.nodes[0].address).stdout.decode()
+        assert text.count(",nofailover\n") == 2 and " master,nofailover\n" in text
+    finally:
+        for node in told:
+            node.call("CONFIG", "SET", "cluster-replica-no-failover", "no")
 
 
 def test_check_sees_what_is_wrong(shared):
@@ -186,6 +205,60 @@ def test_reshard_refuses_like_redis_cli(shared):
     assert_same("reshard", address, *slots, "--cluster-to", masters[0], "--cluster-from", masters[0])
     for end in (b"", b"12\n", b"12\n" + masters[0].encode() + b"\n"):
         assert ours("reshard", address, stdin=end).returncode == 1
+    # More than there are is all that there are.
+    for count in (16385, 99999):
+        assert_same("reshard", address, "--cluster-slots", count, "--cluster-to", masters[0], "--cluster-from", masters[1],
+                    stdin=b"no\n")
+
+
+def start_reshard(entry, source, target, *more):
+    return subprocess.Popen([CLI, "--cluster", "reshard", entry.address, "--cluster-from", source, "--cluster-to", target,
+                             "--cluster-slots", "10", *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, env={**os.environ, "TERM": "dumb"})
+
+
+def read_until(stream, words):
+    seen = b""
+    while words not in seen:
+        more = stream.read1()
+        assert more, f"ended without {words!r}: {seen[-1000:]!r}"
+        seen += more
+    return seen
+
+
+def test_reshard_to_one_that_the_source_does_not_know_yet(nodes):
+    """A node that has just joined is waited for."""
+    joined = nodes(3, 0)
+    source = joined.nodes[0]
+    fresh = joined.yard.server(program=source.program, cluster_enabled="yes", cluster_node_timeout=int(2000 * SLOWNESS))
+    assert ours("add-node", fresh.address, source.address).returncode == 0
+    joined.nodes.append(fresh)
+    wait_until(lambda: all(len(joined.view(node)) == 4 for node in joined.nodes), 20)
+    wait_until(lambda: ours("check", fresh.address).returncode == 0, 20)
+    ids = ids_of(joined)
+    source.call("CLUSTER", "FORGET", ids[3])
+    with start_reshard(fresh, ids[0], ids[3], "--cluster-yes") as process:
+        seen = read_until(process.stdout, b"Moving slot 9 from")
+        for node in joined.nodes[:3]:  # ours have told each other
+            node.call("CLUSTER", "MEET", "127.0.0.1", fresh.port)
+        seen += process.stdout.read()
+    assert process.returncode == 0, seen[-500:]
+    assert seen.count(b"\nMoving slot ") == 10
+
+
+def test_a_refused_move_leaves_no_slot_open(nodes):
+    joined = nodes(3, 0)
+    ids = ids_of(joined)
+    with start_reshard(joined.nodes[1], ids[0], ids[1]) as process:
+        read_until(process.stdout, b"(yes/no)? ")
+        for node in joined.nodes:
+            node.call("CLUSTER", "DELSLOTS", 7)
+        process.stdin.write(b"yes\n")
+        process.stdin.flush()
+        seen = process.stdout.read()
+    assert process.returncode == 1 and b"ERR I'm not the owner of hash slot 7\n" in seen, seen[-500:]
+    for node in joined.nodes:
+        assert not [entry for entry in joined.view(node) if any(word.startswith("[") for word in entry["words"])]
 
 
 def test_reshard_moves_slots_and_keys(nodes):
@@ -353,8 +426,10 @@ def test_passwords(cluster):
     program = programs.redis("server")
     apart = cluster(3, 0, program=program, join=False, requirepass="secret", masterauth="secret")
     addresses = [node.address for node in apart.nodes]
-    got = run(CLI, "-a", "wrong", "--cluster", "create", *addresses, "--cluster-yes")
-    assert got.returncode == 1 and b"AUTH failed" in got.stderr
+    for wrong in (["-a", "wrong"], ["--user", "nobody", "--pass", "wrong", "--no-auth-warning"], ["-a", ""]):
+        for words in (["create", *addresses, "--cluster-yes"], ["check", addresses[0]]):
+            expected, got = (run(tool, *wrong, "--cluster", *words) for tool in (REDIS_CLI, CLI))
+            assert (got.stdout, got.stderr, got.returncode) == (expected.stdout, expected.stderr, expected.returncode)
     got = run(CLI, "--cluster", "create", *addresses, "--cluster-yes", REDISCLI_AUTH="secret")
     assert got.returncode == 0, got.stdout.decode() + got.stderr.decode()
     ids = ids_of(apart)

@@ -650,6 +650,11 @@ def test_events_of_json(cluster, redis_server, tmp_path):
     assert only(lines, "progress")[-1]["keys"] == 300 and only(lines, "progress")[-1]["share"] == 1
     lines, _ = events("info", address)
     assert sum(line["keys"] for line in only(lines, "keys")) == 300
+    lines, _ = events("call", address, "config", "get", "port")
+    assert sorted((line["id"], line["host"], line["port"], line["reply"]) for line in only(lines, "reply")) == sorted(
+        (ids[i], "127.0.0.1", node.port, ["port", str(node.port)]) for i, node in enumerate(joined.nodes))
+    lines, _ = events("call", address, "get")
+    assert [line["error"] for line in only(lines, "reply")] == ["ERR wrong number of arguments for 'get' command"] * 3
     lines, _ = events("backup", address, tmp_path)
     files = only(lines, "file")
     assert sorted(line["id"] for line in files) == sorted(ids)
