@@ -5,6 +5,7 @@
 #include "base/numbers.h"
 #include "cli/cluster_log.h"
 #include "os/clock.h"
+#include "os/socket.h"
 
 enum {
     JOIN_POLL_MS = 100,
@@ -16,10 +17,13 @@ enum {
 };
 
 bool cluster_join_meet(const struct cluster_node *node, const struct cluster_node *other) {
-    char port[NUMBER_TEXT_MAX], bus_port[NUMBER_TEXT_MAX];
+    char port[NUMBER_TEXT_MAX], bus_port[NUMBER_TEXT_MAX], address[SOCKET_NAME_MAX];
+    uint16_t reached;
     number_format(port, other->port);
     number_format(bus_port, other->bus_port);
-    return CLUSTER_NODE_ORDER(node, "CLUSTER", "MEET", other->host, port, bus_port);
+    // MEET takes no host name: the address is told that we have found behind it.
+    bool numeric = socket_peer_name(connection_fd(other->connection), address, &reached);
+    return CLUSTER_NODE_ORDER(node, "CLUSTER", "MEET", numeric ? address : other->host, port, bus_port);
 }
 
 // Does each node see all others, over a link that stands?

@@ -92,6 +92,27 @@ def test_create_joins_a_cluster(nodes):
     assert all(len(apart.replicas_of(node)) == 1 for node in apart.masters())
 
 
+def test_nodes_by_host_name(nodes):
+    """MEET takes addresses only; all that is done by name is done."""
+    apart = nodes(4, 0, join=False)
+    names = [f"localhost:{node.port}" for node in apart.nodes]
+    got = ours("create", *names[:3], "--cluster-yes")
+    assert got.returncode == 0, got.stdout[-500:]
+    got = ours("add-node", names[3], names[0])
+    assert got.returncode == 0, got.stdout[-500:]
+    wait_until(lambda: all(len(apart.view(node)) == 4 for node in apart.nodes), 20)
+    wait_until(lambda: all(ours("check", name).returncode == 0 for name in names), 20)
+    assert {entry["host"] for entry in apart.view(apart.nodes[0])} == {"127.0.0.1"}
+    fill(apart, 300)
+    ids = ids_of(apart)
+    for source, target in ((0, 3), (1, 0)):  # the node that was named is the source, then the target
+        got = ours("reshard", names[0], "--cluster-from", ids[source], "--cluster-to", ids[target], "--cluster-slots", 300,
+                   "--cluster-yes")
+        assert got.returncode == 0, got.stdout[-500:]
+        wait_until(lambda: ours("check", names[0]).returncode == 0, 20)
+    assert keys_of(apart) == 300 and apart.nodes[3].call("DBSIZE") > 0
+
+
 def test_create_plans_like_redis_cli(nodes):
     apart = nodes(7, 0, join=False)
     addresses = [node.address for node in apart.nodes]
