@@ -85,7 +85,7 @@ static bool introduce(const struct addition *addition) {
 }
 
 static bool make_replica(struct addition *addition) {
-    if (!cluster_join_wait(&addition->nodes)) return false;
+    if (!cluster_join_wait(&addition->nodes, false)) return false;
     const struct cluster_node *primary = cluster_nodes_find(&addition->nodes, addition->primary_id);
     cluster_log(TONE_STEP, ">>> Configure node as replica of %s:%u.\n", primary->host, primary->port);
     return cluster_join_replicate(addition->node, primary->id);

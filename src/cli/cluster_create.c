@@ -221,7 +221,7 @@ static int create(struct creation *creation, const struct options *options) {
     if (!is_accepted(options)) return 0;
     if (!give_slots(creation)) return 1;
     assign_epochs(nodes);
-    if (!introduce(nodes) || !cluster_join_wait(nodes) || !attach_replicas(creation)) return 1;
+    if (!introduce(nodes) || !cluster_join_wait(nodes, true) || !attach_replicas(creation)) return 1;
     wait_for_state(nodes);
     struct cluster_nodes checked;
     if (!cluster_nodes_load(&checked, options, nodes->items[0].host, nodes->items[0].port)) return 1;

@@ -10,6 +10,7 @@
 enum {
     JOIN_POLL_MS = 100,
     JOIN_DOT_MS = 1000,
+    JOIN_SETTLE_MS = 5000,      // then a view that all have in common may do
     JOIN_EXPLAIN_MS = 15000,    // then it is said who is not reached
     JOIN_GIVE_UP_MS = 30000,    // then it is given up, and
     JOIN_GIVE_UP_NODE_MS = 500, // that much later for each node
@@ -46,7 +47,7 @@ static void explain_missing(const struct cluster_nodes *nodes) {
     fflush(stdout);
 }
 
-bool cluster_join_wait(struct cluster_nodes *nodes) {
+bool cluster_join_wait(struct cluster_nodes *nodes, bool needs_links) {
     const int64_t give_up_ms = JOIN_GIVE_UP_MS + (int64_t)nodes->count * JOIN_GIVE_UP_NODE_MS;
     int64_t started = clock_mono_ms(), last_dot = 0;
     bool explained = false;
@@ -55,6 +56,7 @@ bool cluster_join_wait(struct cluster_nodes *nodes) {
         if (!cluster_nodes_refresh(nodes)) return false;
         if (all_linked(nodes)) break;
         int64_t now = clock_mono_ms();
+        if (!needs_links && now - started > JOIN_SETTLE_MS && cluster_nodes_agree(nodes)) break;
         if (now - last_dot >= JOIN_DOT_MS) {
             cluster_log(TONE_PLAIN, ".");
             last_dot = now;

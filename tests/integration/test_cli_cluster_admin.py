@@ -219,6 +219,20 @@ def test_add_node_and_del_node(twins):
         assert len(cluster.view(cluster.nodes[6])) == 1
 
 
+def test_a_removed_node_comes_back_as_a_replica(kind, cluster):
+    """Those who removed it keep it out for a minute, but its primary knows it, and that is enough."""
+    joined = cluster(3, 1, program=program_of(kind))
+    address = joined.nodes[0].address
+    replica = next(node for node in joined.nodes if node.call("ROLE")[0] == b"slave")
+    primary = next(node for node in joined.masters() if replica in joined.replicas_of(node))
+    assert ours("del-node", address, joined.id_of(replica)).returncode == 0
+    wait_until(lambda: ours("check", address).returncode == 0, 20)
+    got = ours("add-node", replica.address, primary.address, "--cluster-slave", "--cluster-master-id", joined.id_of(primary))
+    assert got.returncode == 0, got.stdout[-500:]
+    wait_until(lambda: replica.info("replication").get("master_link_status") == "up", 20, "the replica's link")
+    assert int(replica.info("replication")["master_port"]) == primary.port
+
+
 def test_add_node_copies_functions(twins, kind):
     pair = twins(spare=2)
     code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
