@@ -519,13 +519,11 @@ static void forget_passing(struct session *session, const struct command *comman
 static void carry_out(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared,
                       struct reply *reply) {
     if (is_queued(session, prepared->command)) {
-        bool in_vain = session->transaction.failed || session->watch_broken; // EXEC will run none of them
+        bool in_vain = session->transaction.failed || watches_changed(session); // EXEC will run none of them
         if (!in_vain) enqueue(session, prepared);
         reply_simple(reply, "QUEUED");
         return;
     }
-    session->last_command = prepared->command;
-    session->active_ms = dispatcher->mono_ms;
     struct call call;
     start_call(&call, dispatcher, session, reply);
     take_prepared(&call, prepared);
@@ -592,7 +590,9 @@ __attribute__((noinline)) static enum dispatch_result
 dispatch_any(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
-    const struct command *command = prepared->command;
+    const struct command *command = session->last_command =
+        prepared->command; // even if it is refused, or queued
+    session->active_ms = dispatcher->mono_ms;
     if (!check_shape(session, prepared, &reply)) {
         reject(dispatcher, session, command, &reply, before);
         pass_on(dispatcher, session, prepared);

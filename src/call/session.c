@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "call/command.h"
 #include "call/tracking.h"
+#include "call/watches.h"
 #include "os/clock.h"
 #include "os/lock.h"
 
@@ -93,7 +94,7 @@ static void describe_flags(const struct session *session, struct buffer *out) {
     if (session->tracking) buffer_append_byte(out, 't');
     if (session->tracking && session->tracking->broken) buffer_append_byte(out, 'R');
     if (session->tracking && session->tracking->options.broadcast) buffer_append_byte(out, 'B');
-    if (session->watch_broken) buffer_append_byte(out, 'd');
+    if (watches_changed(session)) buffer_append_byte(out, 'd');
     if (session->close_after_reply) buffer_append_byte(out, 'c');
     if (session->closing) buffer_append_byte(out, 'A');
     if (session->unix_socket) buffer_append_byte(out, 'U');

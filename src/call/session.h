@@ -83,7 +83,6 @@ struct session {
     uint64_t wait_offset, wait_count; // WAIT
 
     struct list_node watches; // struct session_watch, see transaction.c
-    bool watch_broken;        // a watched key was seen changed or expired
 
     uint64_t last_write_offset;    // journal offset after its last write
     size_t input_size, input_free; // of its input buffer, for CLIENT LIST

@@ -50,10 +50,20 @@ void watches_clear(struct session *session, struct keyspace *keyspace, bool lock
     }
 }
 
+static bool is_changed(const struct session_watch *watch) {
+    return atomic_load_explicit(&watch->watch.changed, memory_order_acquire);
+}
+
+bool watches_changed(const struct session *session) {
+    LIST_EACH(node, &session->watches)
+    if (is_changed(LIST_ENTRY(node, struct session_watch, in_session))) return true;
+    return false;
+}
+
 bool watches_broken(const struct session *session, struct keyspace *keyspace, int64_t now_ms) {
     LIST_EACH(node, &session->watches) {
         const struct session_watch *watch = LIST_ENTRY(node, struct session_watch, in_session);
-        if (atomic_load_explicit(&watch->watch.changed, memory_order_acquire)) return true;
+        if (is_changed(watch)) return true;
         if (!watch->was_expired && is_expired(keyspace, &watch->watch, now_ms)) return true;
     }
     return false;

@@ -31,6 +31,9 @@ void watches_clear(struct session *session, struct keyspace *keyspace, bool lock
 // watches' slots.
 bool watches_broken(const struct session *session, struct keyspace *keyspace, int64_t now_ms);
 
+// Was a watched key changed already? Thread: the session's worker, or exclusive mode; no lock.
+bool watches_changed(const struct session *session);
+
 // The watches, for whoever collects their slots: `for (LIST_EACH(node, &session->watches))
 // watches_slot(node)`.
 static inline unsigned watches_slot(const struct list_node *node) {

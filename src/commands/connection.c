@@ -177,7 +177,6 @@ void connection_reset(struct call *call) {
     }
     session_empty_queue(session);
     watches_clear(session, call->keyspace, true); // dispatch has locked their slots
-    session->watch_broken = false;
     if (session->monitor) stop_monitoring(session);
     tracking_turn_off(session);
     session->db = 0;

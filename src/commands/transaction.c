@@ -10,7 +10,6 @@
 
 static void end_watches(struct call *call) {
     watches_clear(call->session, call->keyspace, true);
-    call->session->watch_broken = false;
 }
 
 static void discard(struct call *call) {
@@ -87,7 +86,7 @@ static void transaction_exec(struct call *call) {
     } else if (session->transaction.failed) {
         discard(call);
         reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
-    } else if (session->watch_broken || watches_broken(session, call->keyspace, call->now_ms)) {
+    } else if (watches_broken(session, call->keyspace, call->now_ms)) {
         discard(call);
         reply_null_array(call->reply);
     } else {

@@ -130,6 +130,20 @@ def test_timeout_closes_idle_clients(server):
         assert busy.call("PING") == b"PONG"
 
 
+def test_timeout_spares_clients_whose_commands_do_not_run(server):
+    """What is queued, and what is refused, is activity as well."""
+    shoal = server(timeout=1)
+    with shoal.client() as client:
+        client.call("MULTI")
+        for _ in range(6):
+            time.sleep(0.4)
+            assert client.call("PING") == b"QUEUED"
+        client.call("DISCARD")
+        for _ in range(6):
+            time.sleep(0.4)
+            assert client.reply("nosuch").startswith("ERR unknown command")
+
+
 def test_timeout_spares_blocked_and_monitoring_clients(server):
     shoal = server(timeout=1)
     with shoal.client() as waiting, shoal.client() as busy:

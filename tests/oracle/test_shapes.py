@@ -193,3 +193,29 @@ def test_debug_object(pair):
     pattern = r"Value at:\S+ refcount:1 encoding:embstr serializedlength:6 lru:\d+ lru_seconds_idle:\d+"
     assert re.fullmatch(pattern, lines[1]), lines[1]
     assert re.fullmatch(pattern, lines[0]), lines[0]
+
+
+def test_client_list_tells_of_transactions(pair):
+    """flags, db, multi and cmd of another connection, after each of its commands: those that were queued or refused, too."""
+    told = []
+    for server in (pair.ours, pair.real):
+        with server.client() as watcher, server.client() as client:
+            number, lines = int(client.call("CLIENT", "ID")), []
+            watcher.call("FLUSHALL")
+
+            def look():
+                line = re.search(rf"id={number} .*", watcher.call("CLIENT", "LIST").decode()).group(0)
+                lines.append(re.findall(r" (flags|db|multi|cmd)=(\S+)", line))
+
+            def do(*command):
+                client.reply(*command)
+                look()
+            for command in (["WATCH", "k", "l"], ["MULTI"], ["GET", "k"], ["MULTI"], ["nosuch"], ["GET"], ["EXEC"]):
+                do(*command)
+            do("WATCH", "k", "l")
+            watcher.call("SET", "l", "changed")
+            look()
+            for command in (["MULTI"], ["GET", "k"], ["EXEC"], ["CONFIG", "nosuch"], ["CONFIG", "GET"], ["SELECT", 5]):
+                do(*command)
+            told.append(lines)
+    assert told[0] == told[1]
