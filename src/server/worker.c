@@ -171,6 +171,7 @@ static void read_connection(struct connection *connection) {
     enum read_result result = connection_read(connection, connection_limits.query_buffer, &count);
     counter_add(&worker->network.reads, 1);
     gather_count(&worker->gather, connection->session.active_ms != worker->dispatcher.mono_ms);
+    if (count) connection->session.active_ms = worker->dispatcher.mono_ms; // a long command that comes slowly is no idleness
     counter_add(&worker->network.bytes_in, count);
     if (connection->input.size > worker->largest_input) worker->largest_input = connection->input.size;
     list_remove(&connection->hungry);

@@ -144,6 +144,17 @@ def test_timeout_spares_clients_whose_commands_do_not_run(server):
             assert client.reply("nosuch").startswith("ERR unknown command")
 
 
+def test_timeout_spares_clients_that_send_slowly(server):
+    shoal = server(timeout=1)
+    with shoal.client() as client:
+        client.send_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8\r\n")
+        for _ in range(8):
+            time.sleep(0.35)
+            client.send_bytes(b"x")
+        client.send_bytes(b"\r\n")
+        assert client.read() == b"OK"
+
+
 def test_timeout_spares_blocked_and_monitoring_clients(server):
     shoal = server(timeout=1)
     with shoal.client() as waiting, shoal.client() as busy:
