@@ -30,3 +30,9 @@ void log_write(enum log_level level, const char *format, ...) {
     va_end(arguments);
     sink(level, line);
 }
+
+bool log_is_due(int64_t *next, int64_t now, int64_t every) {
+    if (now < *next) return false;
+    *next = now + every;
+    return true;
+}

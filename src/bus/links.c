@@ -1,6 +1,7 @@
 // The links of the bus: our outgoing one to each node, and those that others opened to us. Anybody may open
 // one: however many do, and however much they send or leave unread, what it costs is bounded.
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,8 +22,10 @@ enum {
     BACKLOG = 511,
     LISTENERS_MAX = 32,
     ACCEPTS_AT_ONCE = 1000,
-    STRANGERS_MAX = 1024,     // inbound links of nobody that we know; of more the quietest goes
-    ACQUAINTANCES_MAX = 1024, // and of those whom we know, beyond two for each
+    REST_US = 100 * 1000,            // after the system had no descriptor for us
+    COMPLAIN_EVERY_US = 1000 * 1000, // about that
+    STRANGERS_MAX = 1024,            // inbound links of nobody that we know; of more the quietest goes
+    ACQUAINTANCES_MAX = 1024,        // and of those whom we know, beyond two for each
     QUIET_NODE_TIMEOUTS = 10, // who says nothing for so long over a link that it made has no use for it
     QUIET_MIN_MS = 20 * 1000,
     ANSWERS_MAX = 1024 * 1024, // who leaves so much unread is not listened to until it reads
@@ -75,6 +78,8 @@ static struct list_node dead; // closed in this turn: the poller may have fetche
 static uint32_t next_number = 1;
 static struct source listeners[LISTENERS_MAX];
 static unsigned listener_count;
+static struct timer rest_over; // set while the listeners are not looked at
+static atomic_uint connections;
 
 // --- Queues.
 
@@ -132,6 +137,7 @@ static struct link *find(struct cluster_link id) {
 static struct link *add(int fd, struct cluster_link id,
                         void (*ready)(struct source *source, uint32_t events)) {
     struct link *link = mem_calloc(1, sizeof *link);
+    atomic_fetch_add_explicit(&connections, 1, memory_order_relaxed);
     link->source = (struct source){.fd = fd, .ready = ready};
     link->id = id;
     link->created_ms = clock_wall_ms();
@@ -158,6 +164,7 @@ static void input_free(struct link *link) {
 static void destroy(struct link *link) {
     loop_remove(bus.loop, &link->source);
     socket_close(link->source.fd);
+    atomic_fetch_sub_explicit(&connections, 1, memory_order_relaxed);
     link->source.ready = ignore;
     list_remove(&link->chain);
     list_append(&dead, &link->chain);
@@ -480,9 +487,38 @@ void links_drop_quiet(void) {
             lose_quietest(known);
 }
 
+static void leave_listeners(void) {
+    for (unsigned i = 0; i < listener_count; i++)
+        loop_remove(bus.loop, &listeners[i]);
+}
+
+// The listeners are left alone for a while: a link may end meanwhile, or a client.
+static void rest(void) {
+    leave_listeners();
+    loop_timer_set(bus.loop, &rest_over, clock_mono_us() + REST_US);
+}
+
+static void listen_again(struct timer *timer) {
+    for (unsigned i = 0; i < listener_count; i++) {
+        if (loop_add_level(bus.loop, &listeners[i]) == 0) continue;
+        rest(); // that, too, takes what the system may lack
+        return;
+    }
+}
+
+static void complain(int error) {
+    static int64_t next_us;
+    if (log_is_due(&next_us, clock_mono_us(), COMPLAIN_EVERY_US))
+        log_write(LOG_WARNING, "Accepting cluster node connection: %s", strerror(error));
+}
+
 static void accept_ready(struct source *source, uint32_t events) {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = socket_accept(source->fd);
+        if (socket_is_shortage(fd)) {
+            complain(-fd);
+            rest();
+        }
         if (fd < 0) return;
         if (inbound_count[false] >= STRANGERS_MAX) lose_quietest(false);
         socket_set_nodelay(fd, true);
@@ -494,6 +530,7 @@ static void accept_ready(struct source *source, uint32_t events) {
 }
 
 void links_init(void) {
+    timer_init(&rest_over, listen_again);
     list_init(&dead);
     list_init(&quiet[false]);
     list_init(&quiet[true]);
@@ -523,11 +560,10 @@ bool links_listen(const char *const *addresses, uint16_t port, struct buffer *er
 }
 
 void links_close_all(void) {
-    for (unsigned i = 0; i < listener_count; i++) {
-        loop_remove(bus.loop, &listeners[i]);
-        socket_close(listeners[i].fd);
-    }
-    listener_count = 0;
+    loop_timer_cancel(&rest_over);
+    leave_listeners();
+    while (listener_count)
+        socket_close(listeners[--listener_count].fd);
     for (unsigned i = 0; i < CHAINS; i++) {
         LIST_EACH(node, &by_node[i]) {
             destroy(LIST_ENTRY(node, struct link, chain));
@@ -537,6 +573,10 @@ void links_close_all(void) {
         }
     }
     links_free_dead();
+}
+
+unsigned bus_connections(void) {
+    return atomic_load_explicit(&connections, memory_order_relaxed);
 }
 
 // --- CLUSTER LINKS.

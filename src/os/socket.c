@@ -84,6 +84,10 @@ int socket_accept(int listener) {
     return fd < 0 ? -errno : fd;
 }
 
+bool socket_is_shortage(int error) {
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
 int socket_connect_start(const char *address, uint16_t port, const char *source) {
     union address where, from;
     socklen_t size = parse_address(address, port, &where);

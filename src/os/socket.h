@@ -1,4 +1,5 @@
-// socket: TCP and Unix stream sockets. All are close-on-exec; errors come back as negative errno. Thread: any.
+// socket: TCP and Unix stream sockets. All are close-on-exec; errors come back as negative errno. Thread:
+// any.
 #ifndef SHOAL_OS_SOCKET_H
 #define SHOAL_OS_SOCKET_H
 
@@ -16,6 +17,10 @@ int socket_listen_unix(const char *path, unsigned mode, int backlog);
 // One waiting connection, non-blocking; -EAGAIN when there is none.
 int socket_accept(int listener);
 
+// Is it an error of socket_accept which says that the system has nothing left for another connection? The one
+// that waits goes on waiting, and a level-triggered listener would tell of it again and again.
+bool socket_is_shortage(int error);
+
 // Starts connecting, non-blocking: the fd (writable once it is through; then ask socket_error), or -errno.
 // `source`: the local address to leave from, or NULL.
 int socket_connect_start(const char *address, uint16_t port, const char *source);
@@ -25,7 +30,8 @@ int socket_connect_start(const char *address, uint16_t port, const char *source)
 int socket_connect_wait(const char *address, uint16_t port, int timeout_ms);
 int socket_connect_unix(const char *path);
 
-// The second half of the above, for what socket_connect_start began. 0 or -errno; the fd stays open either way.
+// The second half of the above, for what socket_connect_start began. 0 or -errno; the fd stays open either
+// way.
 int socket_connect_finish(int fd, int timeout_ms);
 
 // Whoever waits for the socket, on any thread, stops waiting: its stream is at its end.
@@ -48,7 +54,8 @@ void socket_set_keepalive(int fd, unsigned seconds); // 0: off
 void socket_set_blocking(int fd, bool blocking);
 void socket_set_timeout(int fd, int timeout_ms);
 
-// Address and port of the peer or of our end. IPv6 without brackets; a Unix socket gives its path or "" and port 0.
+// Address and port of the peer or of our end. IPv6 without brackets; a Unix socket gives its path or "" and
+// port 0.
 bool socket_peer_name(int fd, char address[SOCKET_NAME_MAX], uint16_t *port);
 bool socket_local_name(int fd, char address[SOCKET_NAME_MAX], uint16_t *port);
 

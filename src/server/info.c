@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bus/bus.h"
 #include "call/call.h"
 #include "call/dispatch.h"
 #include "call/tracking.h"
@@ -51,7 +52,8 @@ static void write_listeners(struct buffer *out) {
             buffer_appendf(out, ",bind=%s", config.bind[i]);
         buffer_appendf(out, ",port=%u\r\n", config.port);
     }
-    if (config.unixsocket[0]) buffer_appendf(out, "listener%u:name=unix,bind=%s\r\n", number, config.unixsocket);
+    if (config.unixsocket[0])
+        buffer_appendf(out, "listener%u:name=unix,bind=%s\r\n", number, config.unixsocket);
 }
 
 static void write_server(struct buffer *out) {
@@ -59,22 +61,25 @@ static void write_server(struct buffer *out) {
     uname(&name);
     int64_t uptime = (clock_mono_ms() - started_ms) / 1000, now_us = clock_wall_us();
     const char *mode = settings.cluster_enabled ? "cluster" : "standalone";
-    buffer_appendf(out,
-                   "redis_version:%s\r\nserver_name:shoal\r\nshoal_version:%s\r\nredis_git_sha1:00000000\r\n"
-                   "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\nos:%s %s %s\r\narch_bits:%zu\r\n",
-                   REDIS_VERSION, SHOAL_VERSION, SHOAL_VERSION, mode, name.sysname, name.release, name.machine,
-                   sizeof(void *) * 8);
-    buffer_appendf(out,
-                   "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\n"
-                   "gcc_version:%d.%d.%d\r\nprocess_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%u\r\n",
-                   __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), process_supervisor(), run_id,
-                   config.port);
+    buffer_appendf(
+        out,
+        "redis_version:%s\r\nserver_name:shoal\r\nshoal_version:%s\r\nredis_git_sha1:00000000\r\n"
+        "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:%s\r\nos:%s %s %s\r\narch_bits:%zu\r\n",
+        REDIS_VERSION, SHOAL_VERSION, SHOAL_VERSION, mode, name.sysname, name.release, name.machine,
+        sizeof(void *) * 8);
+    buffer_appendf(
+        out,
+        "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\n"
+        "gcc_version:%d.%d.%d\r\nprocess_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%u\r\n",
+        __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), process_supervisor(), run_id,
+        config.port);
     buffer_appendf(out,
                    "server_time_usec:%" PRId64 "\r\nuptime_in_seconds:%" PRId64 "\r\nuptime_in_days:%" PRId64
-                   "\r\nhz:%u\r\nconfigured_hz:%u\r\nlru_clock:%" PRId64 "\r\nexecutable:%s\r\nconfig_file:%s\r\n"
+                   "\r\nhz:%u\r\nconfigured_hz:%u\r\nlru_clock:%" PRId64
+                   "\r\nexecutable:%s\r\nconfig_file:%s\r\n"
                    "io_threads_active:%d\r\n",
-                   now_us, uptime, uptime / SECONDS_A_DAY, config.hz, config.hz, now_us / 1000000 & LRU_CLOCK_MASK,
-                   config.executable, config.file, workers_count() > 1);
+                   now_us, uptime, uptime / SECONDS_A_DAY, config.hz, config.hz,
+                   now_us / 1000000 & LRU_CLOCK_MASK, config.executable, config.file, workers_count() > 1);
     write_listeners(out);
     if (shutdown_pending()) buffer_append_string(out, "shutdown_in_milliseconds:0\r\n");
 }
@@ -84,6 +89,7 @@ static void write_server(struct buffer *out) {
 struct counted {
     struct info_client_memory memory;
     unsigned in_timeout_table, watching;
+    size_t watched;
 };
 
 static void count_session(void *context, struct session *session) {
@@ -96,6 +102,9 @@ static void count_session(void *context, struct session *session) {
         counted->memory.normal += size;
     counted->in_timeout_table += session->waiting == WAIT_DEFERRED && session->wait_until_ms;
     counted->watching += !list_empty(&session->watches);
+    LIST_EACH(node, &session->watches) {
+        counted->watched++;
+    }
 }
 
 void info_client_memory(struct info_client_memory *memory) {
@@ -109,13 +118,14 @@ static void write_clients(struct buffer *out) {
     size_t input, output;
     session_each(count_session, &counted);
     workers_largest_buffers(&input, &output);
-    buffer_appendf(out,
-                   "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%u\r\n"
-                   "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\nblocked_clients:%u\r\n"
-                   "tracking_clients:%u\r\npubsub_clients:0\r\nwatching_clients:%u\r\nclients_in_timeout_table:%u\r\n"
-                   "total_watched_keys:0\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
-                   session_count(), listener_rules.max_clients, input, output, workers_blocked(), tracking_clients(),
-                   counted.watching, counted.in_timeout_table);
+    buffer_appendf(
+        out,
+        "connected_clients:%u\r\ncluster_connections:%u\r\nmaxclients:%u\r\n"
+        "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\nblocked_clients:%u\r\n"
+        "tracking_clients:%u\r\npubsub_clients:0\r\nwatching_clients:%u\r\nclients_in_timeout_table:%u\r\n"
+        "total_watched_keys:%zu\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
+        session_count(), bus_connections(), listener_rules.max_clients, input, output, workers_blocked(),
+        tracking_clients(), counted.watching, counted.in_timeout_table, counted.watched);
 }
 
 // --- Persistence
@@ -127,10 +137,11 @@ static void write_load(struct buffer *out) {
     int64_t elapsed = clock_wall_ms() / 1000 - progress.start_seconds;
     uint64_t left = total > loaded ? total - loaded : 0;
     int64_t eta = loaded ? (int64_t)((double)(elapsed > 0 ? elapsed : 1) * (double)left / (double)loaded) : 0;
-    buffer_appendf(out,
-                   "loading_start_time:%" PRId64 "\r\nloading_total_bytes:%" PRIu64 "\r\nloading_rdb_used_mem:0\r\n"
-                   "loading_loaded_bytes:%" PRIu64 "\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%" PRId64 "\r\n",
-                   progress.start_seconds, total, loaded, (double)loaded * 100 / (double)total, eta);
+    buffer_appendf(
+        out,
+        "loading_start_time:%" PRId64 "\r\nloading_total_bytes:%" PRIu64 "\r\nloading_rdb_used_mem:0\r\n"
+        "loading_loaded_bytes:%" PRIu64 "\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%" PRId64 "\r\n",
+        progress.start_seconds, total, loaded, (double)loaded * 100 / (double)total, eta);
 }
 
 static void write_persistence(struct buffer *out) {
@@ -139,23 +150,27 @@ static void write_persistence(struct buffer *out) {
     bool running = snapshot_running(&purpose);
     int64_t now = clock_wall_ms() / 1000;
     buffer_appendf(out,
-                   "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:%" PRIu64 "\r\ncurrent_cow_size:%" PRIu64
+                   "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:%" PRIu64
+                   "\r\ncurrent_cow_size:%" PRIu64
                    "\r\ncurrent_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
-                   "current_save_keys_total:0\r\nrdb_changes_since_last_save:%" PRIu64 "\r\nrdb_bgsave_in_progress:%d\r\n",
+                   "current_save_keys_total:0\r\nrdb_changes_since_last_save:%" PRIu64
+                   "\r\nrdb_bgsave_in_progress:%d\r\n",
                    role.loading, running ? status->last_cow_bytes : 0, running ? status->last_cow_bytes : 0,
                    saving_changes(), running && purpose == SNAPSHOT_FOR_DISK);
-    buffer_appendf(out,
-                   "rdb_last_save_time:%" PRId64 "\r\nrdb_last_bgsave_status:%s\r\nrdb_last_bgsave_time_sec:%" PRId64
-                   "\r\nrdb_current_bgsave_time_sec:%" PRId64 "\r\nrdb_saves:%" PRIu64 "\r\nrdb_last_cow_size:%" PRIu64
-                   "\r\nrdb_last_load_keys_expired:%" PRIu64 "\r\nrdb_last_load_keys_loaded:%" PRIu64 "\r\n",
-                   status->last_save, status->last_ok ? "ok" : "err", status->last_duration,
-                   running ? now - status->current_start : -1, status->saves, status->last_cow_bytes,
-                   saving_loaded_expired(), saving_loaded_keys());
-    buffer_append_string(out, "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
-                              "aof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\n"
-                              "aof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\naof_rewrites_consecutive_failures:0\r\n"
-                              "aof_last_write_status:ok\r\naof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\n"
-                              "module_fork_last_cow_size:0\r\n");
+    buffer_appendf(
+        out,
+        "rdb_last_save_time:%" PRId64 "\r\nrdb_last_bgsave_status:%s\r\nrdb_last_bgsave_time_sec:%" PRId64
+        "\r\nrdb_current_bgsave_time_sec:%" PRId64 "\r\nrdb_saves:%" PRIu64 "\r\nrdb_last_cow_size:%" PRIu64
+        "\r\nrdb_last_load_keys_expired:%" PRIu64 "\r\nrdb_last_load_keys_loaded:%" PRIu64 "\r\n",
+        status->last_save, status->last_ok ? "ok" : "err", status->last_duration,
+        running ? now - status->current_start : -1, status->saves, status->last_cow_bytes,
+        saving_loaded_expired(), saving_loaded_keys());
+    buffer_append_string(
+        out, "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
+             "aof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\n"
+             "aof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\naof_rewrites_consecutive_failures:0\r\n"
+             "aof_last_write_status:ok\r\naof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\n"
+             "module_fork_last_cow_size:0\r\n");
     if (role.loading) write_load(out);
 }
 
@@ -165,8 +180,8 @@ static void write_usage(struct buffer *out, const char *suffix, int who) {
     struct rusage usage;
     if (getrusage(who, &usage) != 0) return;
     buffer_appendf(out, "used_cpu_sys%s:%ld.%06ld\r\nused_cpu_user%s:%ld.%06ld\r\n", suffix,
-                   (long)usage.ru_stime.tv_sec, (long)usage.ru_stime.tv_usec, suffix, (long)usage.ru_utime.tv_sec,
-                   (long)usage.ru_utime.tv_usec);
+                   (long)usage.ru_stime.tv_sec, (long)usage.ru_stime.tv_usec, suffix,
+                   (long)usage.ru_utime.tv_sec, (long)usage.ru_utime.tv_usec);
 }
 
 static void write_cpu(struct buffer *out) {

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "bus/bus.h"
 #include "call/settings.h"
 #include "net/loop.h"
 #include "os/clock.h"
@@ -30,15 +31,24 @@ static unsigned listener_count;
 static uint64_t rejected;
 
 static const char protected_text[] =
-    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    "default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-    "from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
-    "sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
-    "same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
-    "Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
-    "editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
-    "server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
-    "option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for "
+    "the "
+    "default user. In this mode connections are only accepted from the loopback interface. If you want to "
+    "connect "
+    "from external computers to Redis you may adopt one of the following solutions: 1) Just disable "
+    "protected mode "
+    "sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis "
+    "from the "
+    "same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if "
+    "you do so. "
+    "Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected "
+    "mode by "
+    "editing the Redis configuration file, and setting the protected mode option to 'no', and then "
+    "restarting the "
+    "server. 3) If you started the server manually just for testing, restart it with the '--protected-mode "
+    "no' "
+    "option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the "
+    "above "
     "things in order for the server to start accepting connections from the outside.\r\n";
 
 static void refuse(int fd, const char *text) {
@@ -59,11 +69,9 @@ static struct loop *loop_of_listeners(void) {
 }
 
 static void complain(int error) {
-    static int64_t said_us;
-    int64_t now = clock_mono_us();
-    if (said_us && now - said_us < COMPLAIN_EVERY_US) return;
-    said_us = now;
-    log_write(LOG_WARNING, "Accepting client connection: %s", strerror(error));
+    static int64_t next_us;
+    if (log_is_due(&next_us, clock_mono_us(), COMPLAIN_EVERY_US))
+        log_write(LOG_WARNING, "Accepting client connection: %s", strerror(error));
 }
 
 // The loop's alone: another worker, which may close the listeners, can't take it back.
@@ -82,7 +90,8 @@ static void end_rest(struct timer *timer) {
     for (unsigned i = 0; i < listener_count; i++) {
         struct listener *listener = &listeners[i];
         if (!listener->resting) continue;
-        int error = loop_add_level(loop_of_listeners(), &listener->source); // it, too, takes what the system may lack
+        int error =
+            loop_add_level(loop_of_listeners(), &listener->source); // it, too, takes what the system may lack
         listener->resting = error != 0;
         if (listener->resting) loop_timer_set(loop_of_listeners(), timer, clock_mono_us() + REST_US);
     }
@@ -95,12 +104,13 @@ static void accept_ready(struct source *source, uint32_t events) {
         if (fd == -EAGAIN) return;
         if (fd < 0) {
             complain(-fd);
-            if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) rest(listener);
+            if (socket_is_shortage(fd)) rest(listener);
             return;
         }
-        if (workers_clients() >= listener_rules.max_clients)
+        if (workers_clients() + bus_connections() >= listener_rules.max_clients)
             refuse(fd, "-ERR max number of clients reached\r\n");
-        else if (listener_rules.protect && !settings.requirepass[0] && !listener->unix_socket && is_foreign(fd))
+        else if (listener_rules.protect && !settings.requirepass[0] && !listener->unix_socket &&
+                 is_foreign(fd))
             refuse(fd, protected_text);
         else
             workers_adopt(fd, listener->unix_socket);

@@ -11,7 +11,8 @@ import pytest
 
 from support import bus
 from support.cluster import Cluster, cluster_info, parse_nodes
-from support.programs import SANITIZED, SLOWNESS, wait_until
+from support.programs import SANITIZED, SLOWNESS, cpu_seconds, wait_until
+from support.resp import Client
 
 STRANGER = b"5" * 40
 MIB = 1 << 20
@@ -311,3 +312,42 @@ def test_addresses_and_names_full_of_rubbish(three):
             read_packet(connection)
     assert len(parse_nodes(node.call("CLUSTER", "NODES"))) == 3
     assert cluster_info(node)["cluster_known_nodes"] == "3"
+
+
+def test_out_of_descriptors(three):
+    """Who can't be accepted waits, and the bus does not spin over it; the links that there are go on."""
+    node = three.nodes[0]
+    before = resource.prlimit(node.pid, resource.RLIMIT_NOFILE)
+    some = max(int(fd) for fd in os.listdir(f"/proc/{node.pid}/fd")) + 5
+    strangers, client = [], node.client()
+    try:
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (some, before[1]))
+        strangers = [connect(node) for _ in range(20)]
+        said = "Accepting cluster node connection: Too many open files"
+        wait_until(lambda: said in node.log(), 10 * SLOWNESS, "the node to say that it is out of descriptors")
+        spent = cpu_seconds(node.pid)
+        time.sleep(1)
+        assert cpu_seconds(node.pid) - spent < 0.2 * SLOWNESS, "it spins"
+        assert node.log().count(said) <= 10 * SLOWNESS
+        assert cluster_info(client)["cluster_state"] == "ok"
+    finally:
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, before)
+        for connection in [client, *strangers]:
+            connection.close()
+    with connect(node) as late:
+        late.sendall(b"nonsense" * 10)
+        wait_until(lambda: is_closed(late), 10 * SLOWNESS, "it to be heard again")
+
+
+def test_links_count_as_clients(three):
+    """maxclients is for both, as in Redis: a node full of clients keeps room for the bus."""
+    node = three.nodes[0]
+    wait_until(lambda: node.info("clients")["cluster_connections"] == "4", 10 * SLOWNESS, "two links to each other node")
+    with node.client() as first, node.client() as second:
+        assert first.call("CONFIG", "SET", "maxclients", 6) == b"OK"
+        try:
+            assert second.call("PING") == b"PONG"
+            with Client(node.port) as extra:
+                assert extra.read() == "ERR max number of clients reached"
+        finally:
+            first.call("CONFIG", "SET", "maxclients", 10000)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support import programs
-from support.programs import SLOWNESS, wait_until
+from support.programs import SLOWNESS, cpu_seconds, wait_until
 from support.resp import Client
 from support.threads import beside, together
 
@@ -87,13 +87,6 @@ def test_maxclients(server):
     assert clients[0].call("CONFIG", "SET", "maxclients", 20) == b"OK"
     more = [shoal.client() for _ in range(8)]
     assert all(client.call("PING") == b"PONG" for client in more)
-
-
-def cpu_seconds(pid):
-    """User and system time of a process so far."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_out_of_descriptors(server):

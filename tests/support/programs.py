@@ -37,6 +37,13 @@ def cluster_tool():
     return redis("cli") if testing_redis_itself() else shoal("cli")
 
 
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_until(condition, seconds=10, what="the condition", step=0.02):
     """Calls `condition` until it returns something true, and returns that; AssertionError after `seconds`
     (scaled by the slowness). An AssertionError or OSError inside counts as "not yet"."""
