@@ -48,13 +48,29 @@ static bool may_own(struct admin *admin) {
     return primary;
 }
 
+// Are all words slots? As in Redis that is found out before the first is judged (of ranges, one after the
+// other).
+static bool are_slots(struct admin *admin) {
+    unsigned slot;
+    for (size_t i = 1; i < admin->order->count; i++)
+        if (!read_slot(admin, i, &slot)) return false;
+    return true;
+}
+
 static void change_slots(struct admin *admin, bool add) {
     uint8_t chosen[PACKET_SLOTS_SIZE] = {0};
     unsigned slot;
-    if (add && !may_own(admin)) return;
+    if ((add && !may_own(admin)) || !are_slots(admin)) return;
     for (size_t i = 1; i < admin->order->count; i++)
         if (!read_slot(admin, i, &slot) || !choose(admin, slot, add, chosen)) return;
     apply(admin, add, chosen);
+}
+
+static bool read_range(struct admin *admin, size_t index, unsigned *first, unsigned *last) {
+    if (!read_slot(admin, index, first) || !read_slot(admin, index + 1, last)) return false;
+    if (*first > *last)
+        admin_reject(admin, "ERR start slot number %u is greater than end slot number %u", *first, *last);
+    return *first <= *last;
 }
 
 static void change_ranges(struct admin *admin, bool add) {
@@ -62,11 +78,7 @@ static void change_ranges(struct admin *admin, bool add) {
     unsigned first, last;
     if (add && !may_own(admin)) return;
     for (size_t i = 1; i + 1 < admin->order->count; i += 2) {
-        if (!read_slot(admin, i, &first) || !read_slot(admin, i + 1, &last)) return;
-        if (first > last) {
-            admin_reject(admin, "ERR start slot number %u is greater than end slot number %u", first, last);
-            return;
-        }
+        if (!read_range(admin, i, &first, &last)) return;
         for (unsigned slot = first; slot <= last; slot++)
             if (!choose(admin, slot, add, chosen)) return;
     }
