@@ -29,12 +29,14 @@ enum {
     INBOUND_MAX = 8,
     SAVES_MAX = 16,
     ARGUMENTS_MAX = 6,
-    PEERS_LIMIT = 16384, // however many strangers speak
+    PEERS_LIMIT = 16384,  // however many strangers speak
+    CROWD_PRIMARIES = 80, // more nodes than a small cluster has
+    CROWD_REPLICAS = 20,
     NODE_TIMEOUT_MS = 1000,
     UNIX_START_MS = 1000000,
 };
 
-// Where the programs begin: alone, as a primary, as a replica.
+// Where the programs begin: alone, as a primary, as a replica, or in a crowd.
 static const char *const confs[] = {
     "",
     A " 127.0.0.1:7000@17000,,shard-id=" A " myself,master - 0 0 1 connected 0-5000 [7-<-" B "] [9->-" B
@@ -827,6 +829,29 @@ static void do_restart(void) {
     begin_life(next());
 }
 
+static const char *crowd_id(unsigned number) {
+    static const char *const known[] = {A, B, C};
+    static char id[CLUSTER_ID_SIZE + 1];
+    if (number < sizeof(known) / sizeof(known[0])) return known[number];
+    snprintf(id, sizeof(id), "%040x", number);
+    return id;
+}
+
+// We are one of many primaries; some have a replica.
+static void write_crowd(struct buffer *conf) {
+    enum { SHARE = CLUSTER_SLOTS / CROWD_PRIMARIES };
+    for (unsigned i = 0; i < CROWD_PRIMARIES; i++) {
+        unsigned first = i * SHARE, last = i + 1 == CROWD_PRIMARIES ? CLUSTER_SLOTS - 1 : first + SHARE - 1;
+        buffer_appendf(conf, "%s 127.0.0.1:%u@%u %smaster - 0 0 %u connected %u-%u\n", crowd_id(i), 7000 + i,
+                       17000 + i, i ? "" : "myself,", i + 1, first, last);
+    }
+    for (unsigned i = 0; i < CROWD_REPLICAS; i++) {
+        buffer_appendf(conf, "%s 127.0.0.1:%u@%u slave ", crowd_id(CROWD_PRIMARIES + i), 8000 + i, 18000 + i);
+        buffer_appendf(conf, "%s 0 0 %u connected\n", crowd_id(i), i + 1);
+    }
+    buffer_appendf(conf, "vars currentEpoch %d lastVoteEpoch 0\n", CROWD_PRIMARIES);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const doings[])(void) = {do_packet,  do_packet, do_packet, do_packet, do_packet,
                                            do_tick,    do_tick,   do_tick,   do_wire,   do_wire,
@@ -839,7 +864,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     cluster_config_default(&world.config);
     world.config.port = 7000, world.config.bus_port = 17000;
     world.config.node_timeout = NODE_TIMEOUT_MS;
-    buffer_append_string(&world.disk, confs[next() % CONFS]);
+    uint8_t start = next() % (CONFS + 1);
+    if (start < CONFS)
+        buffer_append_string(&world.disk, confs[start]);
+    else
+        write_crowd(&world.disk);
     begin_life(1);
     while (world.at < world.end && world.steps < STEPS_MAX)
         doings[below(sizeof(doings) / sizeof(doings[0]))]();
