@@ -9,7 +9,10 @@
 #include "cluster/peers.h"
 #include "cluster/speak.h"
 
-enum { VISIT_FACTOR = 4 }; // node timeouts
+enum {
+    VISIT_FACTOR = 4,      // node timeouts
+    GOSSIP_TIME_MS = 1000, // gossip tells times in whole seconds
+};
 
 // How often everybody is pinged. Cluster spec, "Heartbeat": every node is pinged that was not heard of for
 // NODE_TIMEOUT / 2; a small cluster can afford twice that.
@@ -29,9 +32,12 @@ static uint64_t spread(const struct cluster *cluster, const struct peer *peer, u
 }
 
 // When a peer is to be asked whether it lives. Those who ask early spare the others the asking, as gossip
-// tells them of the answer; if all asked at the same age, all would have asked before anybody was told.
+// tells them of the answer; if all asked at the same age, all would have asked before anybody was told. Where
+// the node timeout is short there are no such differences to be told of.
 static uint64_t ping_time(const struct cluster *cluster, const struct peer *peer) {
-    return peer->pong_received + spread(cluster, peer, ping_interval(cluster));
+    uint64_t interval = ping_interval(cluster);
+    bool tells_apart = cluster->config.ping_interval == 0 && interval / 4 >= GOSSIP_TIME_MS;
+    return peer->pong_received + (tells_apart ? spread(cluster, peer, interval) : interval);
 }
 
 // When a peer is to be asked though others have heard it: of its role and its slots it speaks only itself.

@@ -24,6 +24,7 @@ static bool load_peer(struct cluster *cluster, const struct nodes_text_node *nod
     if (peer_find(cluster, node->id)) return wrong(error, node, "it stands there twice");
     struct peer *peer = peer_create(cluster, node->id, node->flags & FLAGS_LOADED);
     if (peer == NULL) return wrong(error, node, "too many nodes");
+    peer->created = 0;
     memcpy(peer->ip, node->ip, sizeof(peer->ip));
     peer->port = node->port;
     peer->bus_port = node->bus_port;

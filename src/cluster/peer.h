@@ -64,7 +64,7 @@ struct __attribute__((aligned(CACHE_LINE))) peer {
     uint64_t slots_changed;  // slots_version when its slots or its role last changed
     char *hostname;          // NULL when empty
     char *human_nodename;    // NULL when empty
-    uint64_t created;
+    uint64_t created; // 0: in a former life of this process
     uint64_t fail_time;
     uint64_t fail_news_at; // when we tell that it has failed, as one of cluster->fail_news
     uint64_t epoch_time;   // when config_epoch last grew

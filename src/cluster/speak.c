@@ -262,9 +262,11 @@ static struct cluster_message *heartbeat_to_several(struct cluster *cluster) {
 }
 
 // With a thousand nodes a gossip of a tenth is five times the rest of a message, and where a network heals,
-// or a node starts, it has a thousand links to greet over: there is time for gossip later.
+// or a node starts, it has a thousand links to greet over: there is time for gossip later. Not with whom we
+// have just met: who has nothing to gossip about may be one that has yet to hear of the others.
 static bool may_be_brief(const struct cluster *cluster, const struct peer *peer) {
-    return cluster->peers_count > SMALL_CLUSTER && peer && !peer_is(peer, CLUSTER_NODE_HANDSHAKE);
+    return cluster->peers_count > SMALL_CLUSTER && peer && !peer_is(peer, CLUSTER_NODE_HANDSHAKE) &&
+           elapsed(cluster, peer->created) > cluster->config.node_timeout;
 }
 
 static void ping(struct cluster *cluster, struct peer *peer, enum packet_type type, bool brief) {

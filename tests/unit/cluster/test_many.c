@@ -29,7 +29,7 @@ enum {
 
 static struct cluster *core;
 static uint64_t now;
-static cluster_node links[NODES];         // what the core calls them
+static cluster_node links[NODES + 1];     // what the core calls them, and one that it does not know yet
 static unsigned sent[PACKET_MFSTART + 1]; // messages by type, since the last look
 static uint64_t save_number;              // of the last save
 static bool save_sync;
@@ -367,6 +367,26 @@ static void greetings_are_brief(void **state) {
     assert_true(last_count >= NODES / 10);
 }
 
+// But somebody who has just come has yet to hear of the others.
+static void who_is_new_hears_of_the_others(void **state) {
+    char port[8];
+    snprintf(port, sizeof port, "%u", PORT + NODES);
+    struct bytes words[] = {BYTES("MEET"), BYTES("127.0.0.1"), bytes_from_string(port)};
+    step((struct cluster_event){.kind = CLUSTER_EVENT_ORDER,
+                                .order = {.number = 1, .arguments = words, .count = 3}});
+    tick(2 * TICK_MS);
+    assert_true(links[NODES] != 0);
+    link_up(NODES);
+    tell(NODES, PACKET_PONG, NULL);
+    assert_int_equal(see(NODES).flags & CLUSTER_NODE_HANDSHAKE, 0);
+    last_count = 0;
+    tell(NODES, PACKET_PING, NULL);
+    assert_true(last_count >= NODES / 10);
+    tick(TIMEOUT_MS + TICK_MS);
+    tell(NODES, PACKET_PING, NULL);
+    assert_int_equal(last_count, 0);
+}
+
 // Those of whom nothing was heard are not all asked in the same moment.
 static void pings_are_spread(void **state) {
     enum { RANDOM_PINGS = 10, PARTS = 5 };
@@ -383,6 +403,23 @@ static void pings_are_spread(void **state) {
     sent[PACKET_PING] = 0;
     tick(TIMEOUT_MS / 4);
     assert_true(sent[PACKET_PING] <= RANDOM_PINGS);
+}
+
+// Gossip tells times in seconds: at a short node timeout nobody is spared by those who ask early.
+static void pings_are_not_early_in_vain(void **state) {
+    enum { SHORT_MS = 2000, RANDOM_PINGS = 2 };
+    struct cluster_config config;
+    cluster_config_default(&config);
+    config.node_timeout = SHORT_MS;
+    cluster_set_config(core, &config);
+    tick(2 * TICK_MS);
+    for (unsigned node = 1; node < NODES; node++)
+        speak(node, PACKET_PONG, 0, CLUSTER_NODE_PRIMARY, NODES);
+    sent[PACKET_PING] = 0;
+    tick(SHORT_MS / 2 - TICK_MS);
+    assert_true(sent[PACKET_PING] <= RANDOM_PINGS);
+    tick(3 * TICK_MS);
+    assert_true(sent[PACKET_PING] >= NODES - 1 - RANDOM_PINGS);
 }
 
 // All nodes hear of each epoch; that alone is no reason to write a file at once.
@@ -410,7 +447,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(suspects_take_turns, begin, end),
         cmocka_unit_test_setup_teardown(suspicions_are_told_again, begin, end),
         cmocka_unit_test_setup_teardown(greetings_are_brief, begin, end),
+        cmocka_unit_test_setup_teardown(who_is_new_hears_of_the_others, begin, end),
         cmocka_unit_test_setup_teardown(pings_are_spread, begin, end),
+        cmocka_unit_test_setup_teardown(pings_are_not_early_in_vain, begin, end),
         cmocka_unit_test_setup_teardown(an_epoch_that_was_heard_is_saved_in_time, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
