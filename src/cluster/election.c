@@ -237,6 +237,7 @@ void election_update(struct cluster *cluster) {
     struct peer *myself = cluster->myself;
     action_note(cluster, LOG_NOTICE, "Failover election won: I'm the new master.");
     myself->config_epoch = max64(myself->config_epoch, election->epoch);
+    state_trust_now(cluster);
     election_win(cluster);
 }
 

@@ -335,12 +335,17 @@ static bool in_majority(struct cluster *cluster) {
     return cluster->size > 0 && reachable >= quorum(cluster);
 }
 
-// A primary that comes back must not take writes before others had time to tell it that it was replaced.
+// A primary that comes back must not take writes before others had time to tell it that it was replaced (nor
+// one that was cut off).
 static bool too_early(struct cluster *cluster) {
     if (!peer_is(cluster->myself, CLUSTER_NODE_PRIMARY)) return false;
     if (elapsed(cluster, cluster->started) < WRITABLE_DELAY_MS && cluster->started) return true;
     uint64_t rejoin = min64(max64(cluster->config.node_timeout, REJOIN_DELAY_MIN_MS), REJOIN_DELAY_MAX_MS);
     return cluster->minority_time && elapsed(cluster, cluster->minority_time) < rejoin;
+}
+
+void state_trust_now(struct cluster *cluster) {
+    cluster->started = cluster->minority_time = 0;
 }
 
 void state_count(struct cluster *cluster) {

@@ -45,4 +45,8 @@ struct peer *slots_newer_owner(struct cluster *cluster, const struct peer *claim
 void state_count(struct cluster *cluster);
 void state_update(struct cluster *cluster);
 
+// A majority has just elected us, and so told us all there is to know: we need not listen for a while before
+// we serve.
+void state_trust_now(struct cluster *cluster);
+
 #endif

@@ -90,6 +90,16 @@ static void a_restart_remembers(void **state) {
     assert_false(status(2).ok); // not before it has listened for a while
 }
 
+// A primary that comes back listens before it serves; but whoever was just elected by the majority has been
+// told all.
+static void who_is_elected_serves_at_once(void **state) {
+    kill_node(4);
+    start(4);
+    run(500);
+    kill_node(1);
+    assert_true(time_failover() < 1000);
+}
+
 static void foreign_files_are_refused(void **state) {
     static const char *const bad[] = {
         "hello world\n",
@@ -181,6 +191,7 @@ int main(void) {
         NET_TEST(a_node_is_forgotten_by_all),
         NET_TEST(orders_are_refused_in_its_words),
         NET_TEST(a_restart_remembers),
+        NET_TEST(who_is_elected_serves_at_once),
         NET_TEST(foreign_files_are_refused),
         NET_TEST(garbage_closes_the_link),
         NET_TEST(a_closed_door_is_knocked_at_less_and_less),
