@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from support.resp import encode
+from side_by_side import compare
 
 SEEDS = [int(os.environ["SHOAL_RANDOM_SEED"])] if "SHOAL_RANDOM_SEED" in os.environ else list(range(6))
 COMMANDS = 4000
@@ -130,15 +130,4 @@ def test_odd_arguments(pair, seed):
     pair.reset()
     generator = Generator(seed)
     commands = [generator.command() for _ in range(COMMANDS)] + [["DISCARD"]]
-    protocol = 2 + seed % 2
-    with pair.ours.client(protocol=protocol, timeout=30) as ours, pair.real.client(protocol=protocol, timeout=30) as theirs:
-        for start in range(0, len(commands), 100):
-            part = commands[start:start + 100]
-            for client in (ours, theirs):
-                client.send_bytes(b"".join(map(encode, part)))
-            for index, command in enumerate(part, start):
-                mine, other = ours.read_raw(), theirs.read_raw()
-                if mine != other:
-                    raise AssertionError(f"seed {seed}, command {index}: {command!r}\n  expected {other!r}\n"
-                                         f"       got {mine!r}\n  before it: {commands[max(0, index - 10):index]}")
-    pair.still_up()
+    compare(pair, seed, commands, lambda index: commands[max(0, index - 10):index])

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from support.resp import encode
+from side_by_side import compare
 
 KEYS = [f"k{i}" for i in range(8)]
 FAR = 33177117420
@@ -135,18 +135,9 @@ def test_random_commands(pair, seed):
     pair.reset()
     generator = Generator(seed)
     commands = [generator.command() for _ in range(COMMANDS)] + [["DISCARD"]]
-    protocol = 2 + seed % 2
-    with pair.ours.client(protocol=protocol) as ours, pair.real.client(protocol=protocol) as theirs:
-        for start in range(0, len(commands), 100):
-            part = commands[start:start + 100]
-            for client in (ours, theirs):
-                client.send_bytes(b"".join(map(encode, part)))
-            for index, command in enumerate(part, start):
-                mine, other = ours.read_raw(), theirs.read_raw()
-                if mine != other:
-                    touched = [c for c in commands[max(0, index - 400):index] if set(c[1:]) & set(command[1:])
-                               or c[0] in ("MULTI", "EXEC", "DISCARD", "SWAPDB", "SELECT")][-12:]
-                    raise AssertionError(f"seed {seed}, command {index}: {command!r}\n  expected {other!r}\n"
-                                         f"       got {mine!r}\n  before it: {touched}")
-    pair.still_up()
+    def touched_before(index):
+        command = commands[index]
+        return [c for c in commands[max(0, index - 400):index] if set(c[1:]) & set(command[1:])
+                or c[0] in ("MULTI", "EXEC", "DISCARD", "SWAPDB", "SELECT")][-12:]
+    compare(pair, seed, commands, touched_before)
     assert left(pair.ours) == left(pair.real)
