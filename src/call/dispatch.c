@@ -590,8 +590,8 @@ __attribute__((noinline)) static enum dispatch_result
 dispatch_any(struct dispatcher *dispatcher, struct session *session, const struct prepared *prepared) {
     struct reply reply = {.out = &session->output, .protocol = session->protocol};
     size_t before = session->output.size;
-    const struct command *command = session->last_command =
-        prepared->command; // even if it is refused, or queued
+    const struct command *command = prepared->command;
+    session->last_command = command; // even if it is refused, or queued
     session->active_ms = dispatcher->mono_ms;
     if (!check_shape(session, prepared, &reply)) {
         reject(dispatcher, session, command, &reply, before);
