@@ -93,6 +93,12 @@ bool call_integer_in(struct call *call, struct bytes argument, int64_t min, int6
 void call_reply_string(struct call *call, const struct entry *entry);
 void call_reply_part(struct call *call, const struct entry *entry, struct bytes part);
 
+// --- Long commands.
+
+// Said from time to time by a command that may run for long, whenever it has no slot locked: once it has taken a
+// millisecond, its worker's other clients are served by other workers, if there are any. Cheap.
+void call_lingers(struct call *call);
+
 // --- Answers that come later.
 
 // Names a deferred answer; plain data, may travel through other threads.

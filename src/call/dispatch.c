@@ -301,6 +301,14 @@ static inline void run_quietly(struct dispatcher *dispatcher, struct call *call)
     }
 }
 
+enum { LINGER_NS = 1000 * 1000 };
+
+void call_lingers(struct call *call) {
+    struct dispatcher *dispatcher = call->dispatcher;
+    if (call->exclusive || call->in_exec || !sinks.lingers) return;
+    if (ticks_to_ns(ticks_now() - dispatcher->ticks) >= LINGER_NS) sinks.lingers(dispatcher);
+}
+
 // Likewise, under the eyes of monitors. They see EXEC after what it runs.
 static void run(struct dispatcher *dispatcher, struct call *call) {
     bool monitored = __builtin_expect(dispatch_monitors != 0, 0) && is_monitored(call);

@@ -106,6 +106,8 @@ struct dispatch_sinks {
     // A command ran for `us`: slow log and latency samples.
     void (*slow)(const struct session *session, const struct command *command, const struct bytes *argv, int argc,
                  int64_t us);
+    // The command that runs now takes long (call_lingers). May be NULL.
+    void (*lingers)(struct dispatcher *dispatcher);
     // An error with this code ("ERR", "WRONGTYPE" ...) was replied.
     void (*error)(const char *code, unsigned size);
 };

@@ -1,4 +1,4 @@
-// session: a client as the commands see it. It belongs to one worker; others read or change it in exclusive mode only.
+// session: a client as the commands see it. It belongs to one worker at a time; others read or change it in exclusive mode only.
 // No socket here: the worker has that.
 #ifndef SHOAL_CALL_SESSION_H
 #define SHOAL_CALL_SESSION_H
@@ -65,6 +65,7 @@ struct session {
     bool monitor;
     bool no_evict, no_touch;
     bool closing; // close now
+    bool tied;    // others know it by its worker, for ever: it can't go to another one
     bool close_after_reply;
     const struct command *last_command;
     int64_t created_ms, active_ms;     // monotonic; active: its last command

@@ -51,7 +51,7 @@ static void add_prefix(struct session *session, struct bytes text) {
 }
 
 void tracking_turn_on(struct session *session, struct keyspace *keyspace,
-                      const struct tracking_options *options, const struct session *redirect,
+                      const struct tracking_options *options, struct session *redirect,
                       const struct bytes *prefixes, unsigned count) {
     if (!session->tracking) {
         session->tracking = mem_calloc(1, sizeof *session->tracking);
@@ -65,6 +65,8 @@ void tracking_turn_on(struct session *session, struct keyspace *keyspace,
     tracking->broken = false;
     tracking->redirect = redirect ? redirect->id : 0;
     tracking->redirect_worker = redirect ? redirect->worker : 0;
+    session->tied = true;
+    if (redirect) redirect->tied = true;
     for (unsigned i = 0; i < count; i++)
         add_prefix(session, prefixes[i]);
     if (options->broadcast && count == 0) add_prefix(session, BYTES(""));

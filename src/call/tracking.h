@@ -47,9 +47,10 @@ bool tracking_on_worker(unsigned worker);
 
 // Turns tracking on, or changes its options; prefixes are added to those that are there (BCAST without any:
 // the empty one). `redirect`: the session that is told instead, or NULL. The caller has checked that all this
-// goes together. Exclusive mode, on the session's worker.
+// goes together. Both sessions stay with their workers from now on: the tables of readers name them so. Exclusive mode, on
+// the session's worker.
 void tracking_turn_on(struct session *session, struct keyspace *keyspace,
-                      const struct tracking_options *options, const struct session *redirect,
+                      const struct tracking_options *options, struct session *redirect,
                       const struct bytes *prefixes, unsigned count);
 
 // Turns it off; nothing happens when it is. What the session has read stays noted until it changes: it is not

@@ -7,7 +7,7 @@
 struct request {
     struct tracking_options options;
     int64_t redirect; // 0: none
-    const struct session *target;
+    struct session *target;
     struct bytes *prefixes;
     unsigned count;
 };

@@ -49,6 +49,7 @@ void key_keys(struct call *call) {
     size_t place = reply_array_begin(call->reply);
     for (unsigned slot = first; slot <= last; slot++) {
         if (!keyspace_slot_count_in(call->keyspace, call->db, slot)) continue;
+        call_lingers(call);
         enter_slot(call, slot);
         keyspace_slot_each(call->keyspace, call->db, slot, reply_if_matching, &matching);
         leave_slot(call, slot);
@@ -154,6 +155,7 @@ static uint64_t scan_from(struct scan *scan, struct scan_cursor cursor) {
         else
             cursor.in_slot = 0;
         if (!cursor.in_slot) cursor.slot++;
+        call_lingers(scan->call);
         if (scan->seen >= scan->count || steps <= 0) break;
     }
     return cursor.slot <= last ? scan_cursor_pack(cursor) : 0;

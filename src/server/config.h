@@ -49,6 +49,7 @@ struct config {
     char *unixsocket;
     unsigned unixsocket_mode;
     unsigned threads; // io-threads
+    bool threads_always_active; // io-threads-always-active
 
     // general
     bool daemonize, always_show_logo, set_proc_title, syslog_enabled, crash_log, disable_thp;

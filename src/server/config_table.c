@@ -110,6 +110,7 @@ const struct directive directives[] = {
     STRING("bind-source-addr", NULL, DIRECTIVE_MAY_BE_NULL, replication_settings.bind_source, "", NULL, NULL),
     INTEGER("io-threads", NULL, FIXED | DIRECTIVE_NOT_REWRITTEN, config.threads, 1, IO_THREADS_MAX, "1", NULL),
     INTEGER("io-gather-usec", NULL, 0, settings.io_gather_us, 0, 1000, "40", NULL),
+    BOOL("io-threads-always-active", NULL, FIXED, config.threads_always_active, "no", NULL),
     KEPT_BOOL("io-threads-do-reads", NULL, FIXED, "no"),
     INTEGER("maxclients", NULL, 0, listener_rules.max_clients, 1, UINT32_MAX, "10000", apply_max_clients),
     MEMORY("client-query-buffer-limit", NULL, 0, connection_limits.query_buffer, 1024 * 1024, INT64_MAX,

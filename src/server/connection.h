@@ -1,4 +1,5 @@
-// connection: a client's socket with its buffers. Belongs to one worker; only worker.c and connection.c look inside.
+// connection: a client's socket with its buffers. Belongs to one worker at a time; only worker.c, worker_clients.c and
+// connection.c look inside.
 #ifndef SHOAL_SERVER_CONNECTION_H
 #define SHOAL_SERVER_CONNECTION_H
 
@@ -28,9 +29,13 @@ struct connection {
     struct list_node dirty;  // has output to be sent
     struct list_node hungry; // must be read again without waiting for an edge
     struct list_node parked; // session.waiting is not WAIT_NOTHING
+    struct list_node unsettled; // its place is to be looked for when the turn ends
     struct session session;
     struct list_node all; // of the worker
     struct connection *next_by_id;
+    uint64_t number; // in the order of coming; its place among the workers depends on it
+    uint32_t crew;   // crew_now() when that was looked for
+    unsigned early_reads; // so far, while it has only just come
     int64_t soft_limit_since_ms; // the output has been over its soft limit since, 0: it is not
 };
 

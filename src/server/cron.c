@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "replication/replication.h"
 #include "server/config.h"
+#include "server/load_watch.h"
 #include "server/saving.h"
 #include "server/shutdown.h"
 #include "server/statistics.h"
@@ -26,6 +27,7 @@ static void run(struct timer *timer) {
     shutdown_cron(cron_dispatcher);
     if (now - often_at_ms < OFTEN_MS) return;
     often_at_ms = now;
+    load_watch_cron();
     saving_cron(cron_dispatcher);
     replication_cron();
 }

@@ -18,6 +18,7 @@
 #include "replication/replication.h"
 #include "server/admin.h"
 #include "server/config.h"
+#include "server/crew.h"
 #include "server/listener.h"
 #include "server/process_setup.h"
 #include "server/saving.h"
@@ -79,7 +80,7 @@ static void write_server(struct buffer *out) {
                    "\r\nexecutable:%s\r\nconfig_file:%s\r\n"
                    "io_threads_active:%d\r\n",
                    now_us, uptime, uptime / SECONDS_A_DAY, config.hz, config.hz,
-                   now_us / 1000000 & LRU_CLOCK_MASK, config.executable, config.file, workers_count() > 1);
+                   now_us / 1000000 & LRU_CLOCK_MASK, config.executable, config.file, crew_size() > 1);
     write_listeners(out);
     if (shutdown_pending()) buffer_append_string(out, "shutdown_in_milliseconds:0\r\n");
 }

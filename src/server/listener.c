@@ -1,6 +1,7 @@
 #include "server/listener.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -22,13 +23,14 @@ enum {
 struct listener {
     struct source source;
     bool unix_socket;
-    bool resting; // the socket is not looked at until `rest_over` runs
+    bool watched; // by its host's loop; else it rests, or its host changes
 };
 
 struct listener_rules listener_rules = {.max_clients = 10000, .protect = true};
 static struct listener listeners[LISTENERS_MAX];
 static unsigned listener_count;
-static uint64_t rejected;
+static uint64_t rejected;      // the host's
+static _Atomic unsigned host;  // whose loop watches the listeners; changed by itself only
 
 static const char protected_text[] =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set "
@@ -56,8 +58,20 @@ static bool is_foreign(int fd) {
     return strcmp(address, "127.0.0.1") != 0 && strcmp(address, "::1") != 0;
 }
 
-static struct loop *loop_of_listeners(void) {
-    return worker_loop(worker_at(0));
+static struct loop *loop_of_host(void) {
+    return worker_loop(worker_at(host));
+}
+
+// 0 or an errno.
+static int watch(struct listener *listener) {
+    int error = loop_add_level(loop_of_host(), &listener->source);
+    listener->watched = error == 0;
+    return error;
+}
+
+static void unwatch(struct listener *listener) {
+    if (listener->watched) loop_remove(loop_of_host(), &listener->source);
+    listener->watched = false;
 }
 
 static void complain(int error) {
@@ -66,27 +80,40 @@ static void complain(int error) {
         log_write(LOG_WARNING, "Accepting client connection: %s", strerror(error));
 }
 
-// The loop's alone: another worker, which may close the listeners, can't take it back.
+// The host's alone: another worker, which may close the listeners, can't take it back.
 static void end_rest(struct timer *timer);
 static struct timer rest_over = {.node = {&rest_over.node, &rest_over.node}, .run = end_rest};
 
 // The connection that waits goes on waiting, and the socket would tell of it again and again: so it is left
 // alone for a while, in which some client may end.
 static void rest(struct listener *listener) {
-    loop_remove(loop_of_listeners(), &listener->source);
-    listener->resting = true;
-    loop_timer_set(loop_of_listeners(), &rest_over, clock_mono_us() + REST_US);
+    unwatch(listener);
+    loop_timer_set(loop_of_host(), &rest_over, clock_mono_us() + REST_US);
+}
+
+static void watch_all(void) {
+    for (unsigned i = 0; i < listener_count; i++) {
+        struct listener *listener = &listeners[i];
+        if (listener->watched || watch(listener) == 0) continue;
+        loop_timer_set(loop_of_host(), &rest_over, clock_mono_us() + REST_US); // it, too, takes what the system may lack
+    }
 }
 
 static void end_rest(struct timer *timer) {
-    for (unsigned i = 0; i < listener_count; i++) {
-        struct listener *listener = &listeners[i];
-        if (!listener->resting) continue;
-        int error =
-            loop_add_level(loop_of_listeners(), &listener->source); // it, too, takes what the system may lack
-        listener->resting = error != 0;
-        if (listener->resting) loop_timer_set(loop_of_listeners(), timer, clock_mono_us() + REST_US);
-    }
+    watch_all();
+}
+
+static void become_host(void *argument) {
+    watch_all();
+}
+
+void listener_leave(unsigned worker, unsigned to) {
+    if (host != worker || to == worker) return;
+    loop_timer_cancel(&rest_over);
+    for (unsigned i = 0; i < listener_count; i++)
+        unwatch(&listeners[i]);
+    host = to;
+    loop_post(loop_of_host(), become_host, NULL);
 }
 
 static void accept_ready(struct source *source, uint32_t events) {
@@ -105,7 +132,7 @@ static void accept_ready(struct source *source, uint32_t events) {
                  is_foreign(fd))
             refuse(fd, protected_text);
         else
-            workers_adopt(fd, listener->unix_socket);
+            workers_adopt(host, fd, listener->unix_socket);
     }
 }
 
@@ -117,7 +144,7 @@ static int add(int fd, bool unix_socket) {
     }
     struct listener *listener = &listeners[listener_count++];
     *listener = (struct listener){.source = {.fd = fd, .ready = accept_ready}, .unix_socket = unix_socket};
-    return -loop_add_level(loop_of_listeners(), &listener->source);
+    return -watch(listener);
 }
 
 int listener_open_tcp(const char *address, uint16_t port, int backlog) {
@@ -131,7 +158,7 @@ int listener_open_unix(const char *path, unsigned mode, int backlog) {
 void listener_close_all(void) {
     while (listener_count) {
         struct listener *listener = &listeners[--listener_count];
-        loop_remove(loop_of_listeners(), &listener->source);
+        unwatch(listener);
         socket_close(listener->source.fd);
     }
 }

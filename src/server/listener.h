@@ -1,4 +1,5 @@
-// listener: the sockets that clients connect to. Thread: worker 0.
+// listener: the sockets that clients connect to. One worker, their host, accepts for all: worker 0 until a command holds it
+// up. Thread: exclusive mode, or before the workers run, where nothing else is said.
 #ifndef SHOAL_SERVER_LISTENER_H
 #define SHOAL_SERVER_LISTENER_H
 
@@ -15,6 +16,9 @@ struct listener_rules {
     bool protect;           // protected-mode, while there is neither a password nor a bind address
 };
 extern struct listener_rules listener_rules;
+
+// The worker has no time: if it is the host, another one is from now on. Thread: worker number `worker`.
+void listener_leave(unsigned worker, unsigned to);
 
 void listener_close_all(void);
 bool listener_exists(void); // is there a socket to connect to?

@@ -23,6 +23,7 @@
 #include "server/cluster_setup.h"
 #include "server/config.h"
 #include "server/crash.h"
+#include "server/crew.h"
 #include "server/cron.h"
 #include "server/eviction.h"
 #include "server/info.h"
@@ -85,11 +86,13 @@ static void became_replica(struct session *session) {
 }
 
 static void connect_floors(void) {
-    static const struct worker_hooks hooks = {session_closes, replication_peek, replication_sent, replication_backlog};
+    static const struct worker_hooks hooks = {session_closes, replication_peek, replication_sent, replication_backlog,
+                                              listener_leave};
     static const struct dispatch_sinks sinks = {.monitor = monitor_command,
                                                 .exclusive_ended = exclusive_ended,
                                                 .make_room = eviction_make_room,
                                                 .slow = command_was_slow,
+                                                .lingers = worker_lingers,
                                                 .error = statistics_error};
     static const struct command_services services = {.wall_us = clock_wall_us, .free_later = background_free};
     static const struct migration_workers migration = {loop_of, dispatcher_of, workers_wake};
@@ -183,6 +186,7 @@ static void create_floors(void) {
     keyspace = keyspace_create(settings.cluster_enabled ? settings.cluster_databases : settings.databases);
     gate = gate_create(config.threads);
     journal = journal_create(DISPATCHERS_MAX, replication_settings.backlog_size);
+    crew_start(config.threads, config.threads_always_active);
     workers_create(config.threads, keyspace, journal, gate);
     // Only now: from here on more than one thread may be at the keys.
     slot_lock_add_threads(keyspace, (int)config.threads - 1);

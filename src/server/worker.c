@@ -1,6 +1,5 @@
 #include "server/worker.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,62 +12,26 @@
 #include "call/invalidation.h"
 #include "call/watches.h"
 #include "os/clock.h"
+#include "os/cores.h"
 #include "os/memory_use.h"
 #include "os/socket.h"
 #include "os/thread.h"
 #include "os/ticks.h"
-#include "server/connection.h"
-#include "server/expiry_cycle.h"
-#include "server/gather.h"
+#include "server/crew.h"
+#include "server/worker_private.h"
 
 enum {
-    WAVE_MAX = 64,          // commands that are looked ahead at once
-    WAVE_PER_CLIENT = 32,   // of them, from one client
-    IDS = 1024,             // chains of the index by session id
+    EARLY_READS = 16,           // so many reads a client has only just come
     REPLICA_CHUNK = 256 * 1024, // bytes sent to a replica in one turn, at most
     CRON_PERIOD_US = 100 * 1000,
     PARKED_WAIT_MS = 60 * 1000, // a worker with waiting clients looks at them at least this often
     BUFFER_IDLE_MS = 2000,  // an empty input buffer is given back after this
 };
 
-// What the wave has of one client: so many of its commands.
-struct wave_part {
-    struct connection *connection;
-    struct prepared *commands;
-    unsigned count;
-};
-
-struct worker {
-    unsigned index;
-    struct loop *loop;
-    struct thread thread;
-    struct dispatcher dispatcher;
-    struct resp_batch batch;
-    struct prepared wave[WAVE_MAX];
-    struct wave_part parts[WAVE_MAX];
-    unsigned filled, part_count; // of the wave
-    struct list_node connections, ready, dirty, hungry, still_hungry, parked, dead;
-    int64_t wait_us; // how long the next turn may wait for events
-    struct gather gather;
-    int64_t gather_us; // how long it lets requests gather before
-    uint64_t rested_since; // when the last turn ended, in ticks
-    struct connection *by_id[IDS];
-    struct timer cron;
-    struct expiry_walk expiry;
-    struct network_counters network;
-    _Atomic unsigned clients, blocked, replicas;
-    _Atomic int64_t heartbeat_ms;
-    atomic_bool busy;
-    uint64_t seen_exclusive; // dispatch_exclusive_count when the connections were last looked over
-    uint64_t journal_seen;
-    size_t largest_input, largest_output;
-};
-
 static struct worker *workers[WORKERS_MAX];
 static unsigned worker_total;
-static unsigned next_adopter;
 static atomic_bool stopping;
-static struct worker_hooks hooks;
+struct worker_hooks worker_hooks;
 struct connection_limits connection_limits;
 
 static struct connection *connection_of(struct source *source) {
@@ -76,7 +39,7 @@ static struct connection *connection_of(struct source *source) {
 }
 
 void worker_set_hooks(const struct worker_hooks *chosen) {
-    hooks = *chosen;
+    worker_hooks = *chosen;
 }
 
 unsigned workers_count(void) {
@@ -97,72 +60,14 @@ struct dispatcher *worker_dispatcher(struct worker *worker) {
 
 // --- Connections come and go.
 
-static struct connection **chain_of(struct worker *worker, uint64_t id) {
-    return &worker->by_id[id % IDS];
-}
-
-static struct connection *find_connection(struct worker *worker, uint64_t id) {
-    struct connection *connection = *chain_of(worker, id);
-    while (connection && connection->session.id != id)
-        connection = connection->next_by_id;
-    return connection;
-}
-
-struct session *worker_session(struct worker *worker, uint64_t session_id) {
-    struct connection *connection = find_connection(worker, session_id);
-    return connection ? &connection->session : NULL;
-}
-
-// Into the list, if it is not in it.
-static void enlist(struct list_node *list, struct list_node *node) {
-    if (list_empty(node)) list_append(list, node);
-}
-
-// Moves all of `from` to the new list `to`.
-static void move_list(struct list_node *to, struct list_node *from) {
-    list_init(to);
-    while (!list_empty(from)) {
-        struct list_node *node = from->next;
-        list_remove(node);
-        list_append(to, node);
-    }
-}
-
-static void mark_dirty(struct connection *connection) {
-    enlist(&connection->worker->dirty, &connection->dirty);
-}
-
-static void close_connection(struct connection *connection) {
-    struct worker *worker = connection->worker;
-    struct session *session = &connection->session;
-    hooks.closing(session);
-    watches_clear(session, worker->dispatcher.keyspace, false);
-    loop_remove(worker->loop, &connection->source);
-    socket_close(connection->source.fd);
-    struct connection **link = chain_of(worker, session->id);
-    while (*link != connection)
-        link = &(*link)->next_by_id;
-    *link = connection->next_by_id;
-    list_remove(&connection->ready);
-    list_remove(&connection->dirty);
-    list_remove(&connection->hungry);
-    if (!list_empty(&connection->parked)) worker->blocked--;
-    list_remove(&connection->parked);
-    list_remove(&connection->all);
-    list_append(&worker->dead, &connection->all); // the wave may still name it; freed at the end of the turn
-    session->closing = true;
-    worker->clients--;
-}
-
-static void free_dead(struct worker *worker) {
-    while (!list_empty(&worker->dead)) {
-        struct connection *connection = LIST_ENTRY(worker->dead.next, struct connection, all);
-        list_remove(&connection->all);
-        session_close(&connection->session);
-        resp_parser_free(&connection->parser);
-        buffer_free(&connection->input);
-        mem_free(connection);
-    }
+// Its place may be elsewhere by now: looked for when the turn ends. Not while it has only just come: what it says first
+// may tie it to its worker, and all would be tied to the few that serve at that moment.
+static void note_unsettled(struct connection *connection) {
+    if (connection->crew == crew_now()) return;
+    if (connection->early_reads < EARLY_READS)
+        connection->early_reads++;
+    else
+        enlist(&connection->worker->unsettled, &connection->unsettled);
 }
 
 static void read_connection(struct connection *connection) {
@@ -176,21 +81,22 @@ static void read_connection(struct connection *connection) {
     if (connection->input.size > worker->largest_input) worker->largest_input = connection->input.size;
     list_remove(&connection->hungry);
     if (result == READ_CLOSED) {
-        close_connection(connection);
+        worker_close(connection);
     } else if (result == READ_OVER_LIMIT) {
         struct buffer line = BUFFER_EMPTY;
         session_describe(&connection->session, worker->dispatcher.mono_ms, &line);
         log_write(LOG_WARNING, "Closing client that reached max query buffer length: %s", buffer_string(&line));
         buffer_free(&line);
         counter_add(&worker->network.query_buffer_kills, 1);
-        close_connection(connection);
+        worker_close(connection);
     } else {
         if (connection->readable) enlist(&worker->hungry, &connection->hungry);
         if (result == READ_SOME && list_empty(&connection->parked)) enlist(&worker->ready, &connection->ready);
+        note_unsettled(connection);
     }
 }
 
-static void connection_ready(struct source *source, uint32_t events) {
+void worker_connection_ready(struct source *source, uint32_t events) {
     struct connection *connection = connection_of(source);
     // Closed when this turn began (look_over): its event had been fetched before, and its socket is another's by now.
     if (connection->session.closing) return;
@@ -202,69 +108,6 @@ static void connection_ready(struct source *source, uint32_t events) {
     // The peer has closed: a short read was not the end, which must be fetched after what was read is executed.
     if (events & POLLER_HANGUP && !connection->session.closing)
         enlist(&connection->worker->hungry, &connection->hungry);
-}
-
-static void name_endpoints(struct session *session, int fd, bool unix_socket) {
-    char text[SOCKET_NAME_MAX];
-    uint16_t port;
-    socket_local_name(fd, text, &port);
-    const char *bracket = strchr(text, ':') && !unix_socket ? "[" : "", *end = *bracket ? "]" : "";
-    snprintf(session->local_address, sizeof session->local_address, "%s%.100s%s:%u", bracket, text, end, port);
-    if (unix_socket) {
-        memcpy(session->address, session->local_address, sizeof session->address);
-        return;
-    }
-    socket_peer_name(fd, text, &port);
-    bracket = strchr(text, ':') ? "[" : "", end = *bracket ? "]" : "";
-    snprintf(session->address, sizeof session->address, "%s%.100s%s:%u", bracket, text, end, port);
-}
-
-struct adoption {
-    struct worker *worker;
-    int fd;
-    bool unix_socket;
-};
-
-static void adopt(void *argument) {
-    struct adoption *adoption = argument;
-    struct worker *worker = adoption->worker;
-    struct connection *connection = mem_calloc(1, sizeof *connection);
-    connection->worker = worker;
-    connection->source = (struct source){.fd = adoption->fd, .ready = connection_ready};
-    list_init(&connection->all);
-    list_init(&connection->ready);
-    list_init(&connection->dirty);
-    list_init(&connection->hungry);
-    list_init(&connection->parked);
-    struct session *session = &connection->session;
-    session_open(session, (uint16_t)worker->index, SESSION_NORMAL);
-    session->fd = adoption->fd;
-    session->unix_socket = adoption->unix_socket;
-    session->authenticated = settings.requirepass[0] == '\0';
-    session->connection = connection;
-    name_endpoints(session, adoption->fd, adoption->unix_socket);
-    if (!adoption->unix_socket) {
-        socket_set_nodelay(adoption->fd, true);
-        socket_set_keepalive(adoption->fd, connection_limits.keepalive_seconds);
-    }
-    list_append(&worker->connections, &connection->all);
-    struct connection **chain = chain_of(worker, session->id);
-    connection->next_by_id = *chain;
-    *chain = connection;
-    counter_add(&worker->network.connections, 1);
-    if (loop_add(worker->loop, &connection->source) != 0) close_connection(connection);
-    mem_free(adoption);
-}
-
-void workers_adopt(int fd, bool unix_socket) {
-    struct adoption *adoption = mem_alloc(sizeof *adoption);
-    *adoption = (struct adoption){workers[next_adopter], fd, unix_socket};
-    next_adopter = (next_adopter + 1) % worker_total;
-    adoption->worker->clients++; // counted before it arrives there: maxclients must hold
-    if (adoption->worker->index == 0)
-        adopt(adoption);
-    else
-        loop_post(adoption->worker->loop, adopt, adoption);
 }
 
 // --- Commands.
@@ -419,8 +262,10 @@ static void execute(struct worker *worker, const struct wave_part *part) {
 }
 
 // After a wave: what it did not execute is parsed again later, and nothing points into the inputs any more.
-static void end_part(struct connection *connection) {
-    if (connection->session.closing) return;
+static void end_part(struct wave_part *part) {
+    struct connection *connection = part->connection;
+    part->connection = NULL;
+    if (!connection || connection->session.closing) return;
     if (connection->executed < connection->parsed || connection->held_back) {
         connection->parsed = connection->executed;
         resp_parser_restart(&connection->parser);
@@ -449,10 +294,10 @@ static void run_ready(struct worker *worker) {
         if (worker->filled > 1) prefetch_wave(worker);
         dispatch_look_around(&worker->dispatcher);
         worker->dispatcher.ticks = ticks_now();
+        for (worker->executing = 0; worker->executing < worker->part_count; worker->executing++)
+            execute(worker, &worker->parts[worker->executing]);
         for (unsigned i = 0; i < worker->part_count; i++)
-            execute(worker, &worker->parts[i]);
-        for (unsigned i = 0; i < worker->part_count; i++)
-            end_part(worker->parts[i].connection);
+            end_part(&worker->parts[i]);
     }
 }
 
@@ -518,7 +363,7 @@ static bool is_awaited(const struct session *session, uint64_t number) {
 static void deliver_answer(void *argument) {
     struct answer *answer = argument;
     struct worker *worker = workers[answer->ticket.worker];
-    struct connection *connection = find_connection(worker, answer->ticket.session);
+    struct connection *connection = worker_find(worker, answer->ticket.session);
     if (connection && is_awaited(&connection->session, answer->ticket.number)) {
         if (connection->session.reply_mode == REPLY_ON)
             buffer_append(&connection->session.output, answer->resp, answer->size);
@@ -537,7 +382,7 @@ static void answer_sink(struct call_ticket ticket, struct bytes resp) {
 }
 
 void worker_send(struct worker *worker, uint64_t session_id, struct bytes bytes) {
-    struct connection *connection = find_connection(worker, session_id);
+    struct connection *connection = worker_find(worker, session_id);
     if (!connection) return;
     buffer_append_bytes(&connection->session.output, bytes);
     mark_dirty(connection);
@@ -552,7 +397,7 @@ static void over_output_limit(struct connection *connection) {
               buffer_string(&line));
     buffer_free(&line);
     counter_add(&connection->worker->network.output_buffer_kills, 1);
-    close_connection(connection);
+    worker_close(connection);
 }
 
 // True: the connection was closed, since it does not take what it is sent.
@@ -561,7 +406,7 @@ static bool enforce_output_limit(struct connection *connection) {
     bool replica = session->kind == SESSION_REPLICA && !session->monitor;
     const struct output_limit *limit = replica ? &connection_limits.replica : &connection_limits.normal;
     uint64_t size = session_output_size(session) - connection->sent;
-    if (replica) size += hooks.replica_backlog(session);
+    if (replica) size += worker_hooks.replica_backlog(session);
     if (size > connection->worker->largest_output) connection->worker->largest_output = size;
     int64_t now = connection->worker->dispatcher.mono_ms;
     bool soft = limit->soft && size > limit->soft;
@@ -578,12 +423,12 @@ static bool feed_replica(struct connection *connection) {
     struct session *session = &connection->session;
     size_t total = 0;
     while (!connection->blocked && total < REPLICA_CHUNK) {
-        struct bytes bytes = hooks.replica_peek(session);
+        struct bytes bytes = worker_hooks.replica_peek(session);
         if (bytes.size == 0) break;
         ssize_t put = connection_send(connection, bytes);
         if (put < 0) return false;
         if (put == 0) break;
-        hooks.replica_sent(session, (size_t)put);
+        worker_hooks.replica_sent(session, (size_t)put);
         total += (size_t)put;
     }
     counter_add(&connection->worker->network.replica_bytes_out, total);
@@ -602,17 +447,17 @@ static void flush(struct connection *connection) {
         counter_add(&worker->network.writes, 1);
         counter_add(&worker->network.bytes_out, count);
         if (!fine) {
-            close_connection(connection);
+            worker_close(connection);
             return;
         }
     }
     if (session->output.size && enforce_output_limit(connection)) return;
     if (session->output.size == 0 && session->kind == SESSION_REPLICA && session->replica &&
         !feed_replica(connection)) {
-        close_connection(connection);
+        worker_close(connection);
         return;
     }
-    if (session->close_after_reply && session->output.size == 0) close_connection(connection);
+    if (session->close_after_reply && session->output.size == 0) worker_close(connection);
 }
 
 static void flush_all(struct worker *worker) {
@@ -636,21 +481,49 @@ static void follow_journal(struct worker *worker) {
     }
 }
 
-// --- Housekeeping.
+// --- When a command takes long.
 
-// After somebody was exclusive: clients may have been killed, paused or set free.
-static void look_over(struct worker *worker) {
-    uint64_t count = dispatch_exclusive_count();
-    if (count == worker->seen_exclusive) return;
-    worker->seen_exclusive = count;
-    LIST_EACH(node, &worker->connections) {
-        struct connection *connection = LIST_ENTRY(node, struct connection, all);
-        if (connection->session.closing)
-            close_connection(connection);
-        else if (connection->session.close_after_reply)
-            mark_dirty(connection);
+// The wave ends with the part that is being executed. Those before it are done with, those after it are parsed again.
+static void cut_wave(struct worker *worker) {
+    for (unsigned i = 0; i < worker->part_count; i++) {
+        struct connection *connection = worker->parts[i].connection;
+        if (i == worker->executing) continue;
+        if (i > worker->executing && connection && !connection->session.closing) {
+            connection->held_back = true;
+            enlist(&worker->ready, &connection->ready);
+        }
+        end_part(&worker->parts[i]);
     }
+    worker->part_count = worker->executing + 1;
 }
+
+static void flush_others(struct worker *worker, struct connection *except) {
+    bool dirty = !list_empty(&except->dirty);
+    list_remove(&except->dirty);
+    flush_all(worker);
+    if (dirty) mark_dirty(except);
+}
+
+void worker_lingers(struct dispatcher *dispatcher) {
+    struct worker *worker = workers[dispatcher->worker];
+    if (worker->detained || !crew_detain(worker->index)) return;
+    worker->detained = true;
+    struct connection *running = worker->parts[worker->executing].connection;
+    cut_wave(worker);
+    follow_journal(worker);
+    flush_others(worker, running);
+    worker_give_away(worker, running);
+    if (worker_hooks.detained) worker_hooks.detained(worker->index, crew_place(crew_now(), 0));
+}
+
+static void end_lingering(struct worker *worker) {
+    if (!worker->detained) return;
+    worker->detained = false;
+    worker_take_again(worker);
+    crew_release(worker->index);
+}
+
+// --- Housekeeping.
 
 static bool is_idle_too_long(const struct connection *connection, int64_t now) {
     const struct session *session = &connection->session;
@@ -671,7 +544,7 @@ static void worker_cron(struct timer *timer) {
         replicas += session->kind == SESSION_REPLICA;
         if (is_idle_too_long(connection, now)) {
             log_write(LOG_VERBOSE, "Closing idle client");
-            close_connection(connection);
+            worker_close(connection);
             continue;
         }
         if (connection->input.size == 0 && connection->input.capacity && now - session->active_ms > BUFFER_IDLE_MS)
@@ -693,12 +566,13 @@ static void waited(void *context) {
     gate_enter(worker->dispatcher.gate, worker->index);
     int64_t mono_ms = clock_mono_ms();
     uint64_t now = ticks_now();
+    counter_add(&worker->idle_ticks, now - worker->rested_since);
     gather_begin_turn(&worker->gather, worker->rested_since, now);
     if (mono_ms != worker->dispatcher.mono_ms) gather_next_window(&worker->gather, now);
     worker->dispatcher.now_ms = clock_wall_ms();
     worker->dispatcher.mono_ms = mono_ms;
     atomic_store_explicit(&worker->busy, true, memory_order_relaxed);
-    look_over(worker);
+    worker_look_over(worker);
     // Only those of former turns are read again in this one: what others sent before they hung up is executed first.
     move_list(&worker->still_hungry, &worker->hungry);
 }
@@ -719,19 +593,22 @@ static void turn(struct worker *worker) {
     invalidation_end_turn(&worker->dispatcher);
     follow_journal(worker);
     flush_all(worker);
-    free_dead(worker);
+    end_lingering(worker);
+    worker_settle(worker);
+    worker_free_dead(worker);
     // Worked out inside the gate: outside, others may be at our connections and at the settings.
     worker->wait_us = next_wait_us(worker);
     worker->gather_us = worker->wait_us && gather_pays(&worker->gather) ? settings.io_gather_us : 0;
     atomic_store_explicit(&worker->busy, false, memory_order_relaxed);
     atomic_store_explicit(&worker->heartbeat_ms, worker->dispatcher.mono_ms, memory_order_relaxed);
-    worker->rested_since = ticks_now();
+    counter_set(&worker->rested_since, ticks_now());
     gate_leave(worker->dispatcher.gate, worker->index);
 }
 
 static void run_worker(void *argument) {
     struct worker *worker = argument;
     thread_sleep_exactly();
+    worker->thread_id = cores_thread_id();
     loop_timer_set(worker->loop, &worker->cron, clock_mono_us() + CRON_PERIOD_US);
     while (!atomic_load_explicit(&stopping, memory_order_relaxed))
         turn(worker);
@@ -752,8 +629,11 @@ static struct worker *create_worker(unsigned index, struct keyspace *keyspace, s
     list_init(&worker->hungry);
     list_init(&worker->still_hungry);
     list_init(&worker->parked);
+    list_init(&worker->unsettled);
+    list_init(&worker->inbox.connections);
     list_init(&worker->dead);
     worker->seen_exclusive = dispatch_exclusive_count();
+    worker->rested_since = ticks_now();
     timer_init(&worker->cron, worker_cron);
     worker->dispatcher.now_ms = clock_wall_ms();
     worker->dispatcher.mono_ms = clock_mono_ms();
@@ -843,12 +723,22 @@ int64_t worker_heartbeat_ms(struct worker *worker, bool *busy) {
     return atomic_load_explicit(&worker->heartbeat_ms, memory_order_relaxed);
 }
 
+int64_t worker_idle_ns(struct worker *worker) {
+    uint64_t idle = counter_read(&worker->idle_ticks), since = counter_read(&worker->rested_since), now = ticks_now();
+    bool busy = atomic_load_explicit(&worker->busy, memory_order_relaxed);
+    return ticks_to_ns(busy || now < since ? idle : idle + (now - since));
+}
+
+int worker_thread_id(struct worker *worker) {
+    return worker->thread_id;
+}
+
 void workers_flush_and_close(void) {
     for (unsigned i = 0; i < worker_total; i++) {
         struct worker *worker = workers[i];
         flush_all(worker);
         LIST_EACH(node, &worker->connections)
-            close_connection(LIST_ENTRY(node, struct connection, all));
-        free_dead(worker);
+            worker_close(LIST_ENTRY(node, struct connection, all));
+        worker_free_dead(worker);
     }
 }

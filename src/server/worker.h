@@ -2,7 +2,8 @@
 // asks the cache for what the commands will touch, executes them under slot locks, and writes each connection once.
 //
 // A turn of its loop happens inside the gate as a reader; between two turns (while it waits) it is outside.
-// A connection belongs to its worker for life. Other threads reach it by worker_post only.
+// A connection belongs to one worker at a time, which alone may hand it to another (server/crew.h says to which). Other
+// threads reach it by worker_post only.
 #ifndef SHOAL_SERVER_WORKER_H
 #define SHOAL_SERVER_WORKER_H
 
@@ -28,7 +29,7 @@ struct connection_limits {
 };
 extern struct connection_limits connection_limits;
 
-// Called on worker 0's thread ten times a second or so by itself; and when a worker's turn has ended.
+// What others want to be told of; on the worker's thread.
 struct worker_hooks {
     // A connection closes whose session is a replica's, a monitor's: whoever knows it forgets it. Inside the gate.
     void (*closing)(struct session *session);
@@ -37,6 +38,8 @@ struct worker_hooks {
     void (*replica_sent)(struct session *session, size_t count);
     // The bytes that wait for a replica beyond its socket, for the output limits.
     uint64_t (*replica_backlog)(struct session *session);
+    // A command holds this worker up: what else it does, `free_worker` can do meanwhile.
+    void (*detained)(unsigned worker, unsigned free_worker);
 };
 void worker_set_hooks(const struct worker_hooks *hooks);
 
@@ -52,8 +55,12 @@ void workers_run(void);
 void workers_stop(void);           // any thread, signal handlers too
 bool workers_stopping(void);
 
-// A new client: hands the socket to a worker, in turn. Thread: worker 0.
-void workers_adopt(int fd, bool unix_socket);
+// A new client: hands the socket to a worker, in turn. Thread: the one that accepts, which is worker number `here`.
+void workers_adopt(unsigned here, int fd, bool unix_socket);
+
+// The command that this worker is executing will take long: the other clients of the worker are answered and handed to
+// other workers, as far as they can be. The sink of call_lingers. Thread: the worker, with no slot locked.
+void worker_lingers(struct dispatcher *dispatcher);
 
 // run(argument) on the worker's thread, inside the gate. Thread: any.
 void worker_post(struct worker *worker, void (*run)(void *argument), void *argument);
@@ -78,6 +85,11 @@ void workers_largest_buffers(size_t *input, size_t *output);
 
 // When the worker last finished a command or a turn (monotonic ms), and whether work waits for it. Thread: any.
 int64_t worker_heartbeat_ms(struct worker *worker, bool *busy);
+
+// How long the worker has waited for events since it began, and its thread as the kernel numbers it (0: it has none yet).
+// Thread: any.
+int64_t worker_idle_ns(struct worker *worker);
+int worker_thread_id(struct worker *worker);
 
 // Writes what is left in the connections' buffers, as far as they take it, and closes them. At shutdown.
 void workers_flush_and_close(void);

@@ -51,6 +51,8 @@ class Server:
         self.port = ports.take() if self.owns_port else directives["port"]
         self.password = directives.get("requirepass")
         self.directives = {"port": self.port, "bind": "127.0.0.1", "dir": self.directory, "save": "", **directives}
+        if "io_threads" in directives and program is None and not programs.testing_redis_itself():
+            self.directives.setdefault("io_threads_always_active", "yes")  # a test that asks for workers wants them at work
         self.config_file = self.directory / "server.conf"
         self.log_file = self.directory / "server.log"
         self.process = None

@@ -1,0 +1,249 @@
+// Connections come, go, and move from worker to worker.
+//
+// A move is the old worker's doing: between two commands of the client, when nobody else knows it by its
+// worker, it takes it out of its own lists and its poller, and posts it to the new one. On its way it is in
+// no worker's lists, and nobody misses it: those who look for a client by its worker look for such as wait,
+// follow, monitor or track, and these stay. Whoever is exclusive meanwhile finds its session among all
+// others, and may kill it: the new worker sees that.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "call/watches.h"
+#include "os/clock.h"
+#include "os/socket.h"
+#include "server/crew.h"
+#include "server/worker_private.h"
+
+static void receive_all(void *worker);
+
+static struct connection **chain_of(struct worker *worker, uint64_t id) {
+    return &worker->by_id[id % WORKER_IDS];
+}
+
+struct connection *worker_find(struct worker *worker, uint64_t id) {
+    struct connection *connection = *chain_of(worker, id);
+    while (connection && connection->session.id != id)
+        connection = connection->next_by_id;
+    return connection;
+}
+
+struct session *worker_session(struct worker *worker, uint64_t session_id) {
+    struct connection *connection = worker_find(worker, session_id);
+    return connection ? &connection->session : NULL;
+}
+
+// Makes the connection the worker's, which counts it already. False: its poller does not take it.
+static bool join(struct worker *worker, struct connection *connection) {
+    list_append(&worker->connections, &connection->all);
+    struct connection **chain = chain_of(worker, connection->session.id);
+    connection->next_by_id = *chain;
+    *chain = connection;
+    return loop_add(worker->loop, &connection->source) == 0;
+}
+
+// Takes it out of all that its worker has of it.
+static void leave(struct connection *connection) {
+    struct worker *worker = connection->worker;
+    loop_remove(worker->loop, &connection->source);
+    struct connection **link = chain_of(worker, connection->session.id);
+    while (*link != connection)
+        link = &(*link)->next_by_id;
+    *link = connection->next_by_id;
+    list_remove(&connection->ready);
+    list_remove(&connection->dirty);
+    list_remove(&connection->hungry);
+    if (!list_empty(&connection->parked)) worker->blocked--;
+    list_remove(&connection->parked);
+    list_remove(&connection->unsettled);
+    list_remove(&connection->all);
+    worker->clients--;
+}
+
+void worker_close(struct connection *connection) {
+    struct worker *worker = connection->worker;
+    struct session *session = &connection->session;
+    worker_hooks.closing(session);
+    watches_clear(session, worker->dispatcher.keyspace, false);
+    leave(connection);
+    socket_close(connection->source.fd);
+    list_append(&worker->dead, &connection->all); // the wave may still name it; freed at the end of the turn
+    session->closing = true;
+}
+
+void worker_free_dead(struct worker *worker) {
+    while (!list_empty(&worker->dead)) {
+        struct connection *connection = LIST_ENTRY(worker->dead.next, struct connection, all);
+        list_remove(&connection->all);
+        session_close(&connection->session);
+        resp_parser_free(&connection->parser);
+        buffer_free(&connection->input);
+        mem_free(connection);
+    }
+}
+
+static void name_endpoints(struct session *session, int fd, bool unix_socket) {
+    char text[SOCKET_NAME_MAX];
+    uint16_t port;
+    socket_local_name(fd, text, &port);
+    const char *bracket = strchr(text, ':') && !unix_socket ? "[" : "", *end = *bracket ? "]" : "";
+    snprintf(session->local_address, sizeof session->local_address, "%s%.100s%s:%u", bracket, text, end,
+             port);
+    if (unix_socket) {
+        memcpy(session->address, session->local_address, sizeof session->address);
+        return;
+    }
+    socket_peer_name(fd, text, &port);
+    bracket = strchr(text, ':') ? "[" : "", end = *bracket ? "]" : "";
+    snprintf(session->address, sizeof session->address, "%s%.100s%s:%u", bracket, text, end, port);
+}
+
+// --- They arrive.
+
+// Puts a connection that nobody else has into the worker's inbox. Needs its lock. Thread: any.
+static void put(struct worker *worker, struct connection *connection) {
+    bool first = list_empty(&worker->inbox.connections);
+    list_append(&worker->inbox.connections, &connection->all);
+    worker->clients++; // before it is seen there: maxclients must hold
+    connection->worker = worker;
+    connection->session.worker = (uint16_t)worker->index;
+    if (first) loop_post(worker->loop, receive_all, worker);
+}
+
+static void receive(struct worker *worker, struct connection *connection) {
+    bool joined = join(worker, connection);
+    if (!joined || connection->session.closing) {
+        worker_close(connection);
+        return;
+    }
+    if (connection->session.close_after_reply) mark_dirty(connection);
+    if (connection->input.size) enlist(&worker->ready, &connection->ready);
+}
+
+// On the worker's thread.
+static void receive_all(void *argument) {
+    struct worker *worker = argument;
+    struct list_node arrived;
+    lock_acquire(&worker->inbox.lock);
+    move_list(&arrived, &worker->inbox.connections);
+    lock_release(&worker->inbox.lock);
+    while (!list_empty(&arrived)) {
+        struct connection *connection = LIST_ENTRY(arrived.next, struct connection, all);
+        list_remove(&connection->all);
+        receive(worker, connection);
+    }
+}
+
+// --- New ones.
+
+static struct connection *create(int fd, bool unix_socket) {
+    struct connection *connection = mem_calloc(1, sizeof *connection);
+    connection->source = (struct source){.fd = fd, .ready = worker_connection_ready};
+    list_init(&connection->all);
+    list_init(&connection->ready);
+    list_init(&connection->dirty);
+    list_init(&connection->hungry);
+    list_init(&connection->parked);
+    list_init(&connection->unsettled);
+    struct session *session = &connection->session;
+    session_open(session, 0, SESSION_NORMAL);
+    session->fd = fd;
+    session->unix_socket = unix_socket;
+    session->authenticated = settings.requirepass[0] == '\0';
+    session->connection = connection;
+    name_endpoints(session, fd, unix_socket);
+    return connection;
+}
+
+void workers_adopt(unsigned here, int fd, bool unix_socket) {
+    static uint64_t next_number;
+    if (!unix_socket) {
+        socket_set_nodelay(fd, true);
+        socket_set_keepalive(fd, connection_limits.keepalive_seconds);
+    }
+    struct connection *connection = create(fd, unix_socket);
+    connection->number = next_number++;
+    counter_add(&worker_at(here)->network.connections, 1);
+    for (bool put_there = false; !put_there;) {
+        struct worker *worker = worker_at(crew_first_place(connection->number));
+        lock_acquire(&worker->inbox.lock);
+        put_there = !worker->inbox.closed; // else it is detained by now, and the next place is another
+        if (put_there) put(worker, connection);
+        lock_release(&worker->inbox.lock);
+    }
+}
+
+// --- They move.
+
+static bool is_tied(const struct session *session) {
+    return session->tied || session->kind != SESSION_NORMAL || session->monitor || session->replica;
+}
+
+static bool is_between_commands(const struct session *session) {
+    return session->waiting == WAIT_NOTHING && !session->transaction.open && list_empty(&session->watches);
+}
+
+static bool may_move(const struct connection *connection) {
+    const struct session *session = &connection->session;
+    bool stays_open = !session->closing && !session->close_after_reply && !connection->protocol_error;
+    bool all_sent = !connection->blocked && session_output_size(session) == 0;
+    return stays_open && all_sent && is_between_commands(session) && !is_tied(session);
+}
+
+// To its place, when that is elsewhere and it may.
+static void settle(struct worker *worker, struct connection *connection, uint32_t crew) {
+    if (!may_move(connection)) return;
+    connection->crew = crew;
+    struct worker *to = worker_at(crew_place(crew, connection->number));
+    if (to == worker) return;
+    lock_acquire(&to->inbox.lock);
+    if (!to->inbox.closed) { // else the crew is another by now, and its place is looked for again
+        leave(connection);
+        put(to, connection);
+    }
+    lock_release(&to->inbox.lock);
+}
+
+void worker_settle(struct worker *worker) {
+    uint32_t crew = crew_now();
+    while (!list_empty(&worker->unsettled)) {
+        struct connection *connection = LIST_ENTRY(worker->unsettled.next, struct connection, unsettled);
+        list_remove(&connection->unsettled);
+        settle(worker, connection, crew);
+    }
+}
+
+void worker_give_away(struct worker *worker, const struct connection *except) {
+    lock_acquire(&worker->inbox.lock);
+    worker->inbox.closed = true;
+    lock_release(&worker->inbox.lock);
+    receive_all(worker); // whoever had only just been sent here
+    uint32_t crew = crew_now();
+    LIST_EACH(node, &worker->connections) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, all);
+        if (connection != except) settle(worker, connection, crew);
+    }
+}
+
+void worker_take_again(struct worker *worker) {
+    lock_acquire(&worker->inbox.lock);
+    worker->inbox.closed = false;
+    lock_release(&worker->inbox.lock);
+}
+
+// --- They are looked over.
+
+void worker_look_over(struct worker *worker) {
+    uint64_t count = dispatch_exclusive_count();
+    if (count == worker->seen_exclusive) return;
+    worker->seen_exclusive = count;
+    LIST_EACH(node, &worker->connections) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, all);
+        if (connection->session.closing)
+            worker_close(connection);
+        else if (connection->session.close_after_reply)
+            mark_dirty(connection);
+    }
+}
