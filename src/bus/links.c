@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "bus/bus_private.h"
+#include "net/acceptor.h"
 #include "os/clock.h"
 #include "os/socket.h"
 
@@ -20,10 +21,7 @@ enum {
     READ_ROOM = 16 * 1024,
     READS_AT_ONCE = 64,
     BACKLOG = 511,
-    LISTENERS_MAX = 32,
     ACCEPTS_AT_ONCE = 1000,
-    REST_US = 100 * 1000,            // after the system had no descriptor for us
-    COMPLAIN_EVERY_US = 1000 * 1000, // about that
     STRANGERS_MAX = 1024,            // inbound links of nobody that we know; of more the quietest goes
     ACQUAINTANCES_MAX = 1024,        // and of those whom we know, beyond two for each
     QUIET_NODE_TIMEOUTS = 10, // who says nothing for so long over a link that it made has no use for it
@@ -76,9 +74,7 @@ static unsigned inbound_count[2];
 static size_t input_total;    // capacity of all links' input
 static struct list_node dead; // closed in this turn: the poller may have fetched an event that names them
 static uint32_t next_number = 1;
-static struct source listeners[LISTENERS_MAX];
-static unsigned listener_count;
-static struct timer rest_over; // set while the listeners are not looked at
+static struct acceptor acceptor;
 static atomic_uint connections;
 
 // --- Queues.
@@ -487,50 +483,17 @@ void links_drop_quiet(void) {
             lose_quietest(known);
 }
 
-static void leave_listeners(void) {
-    for (unsigned i = 0; i < listener_count; i++)
-        loop_remove(bus.loop, &listeners[i]);
-}
-
-// The listeners are left alone for a while: a link may end meanwhile, or a client.
-static void rest(void) {
-    leave_listeners();
-    loop_timer_set(bus.loop, &rest_over, clock_mono_us() + REST_US);
-}
-
-static void listen_again(struct timer *timer) {
-    for (unsigned i = 0; i < listener_count; i++) {
-        if (loop_add_level(bus.loop, &listeners[i]) == 0) continue;
-        rest(); // that, too, takes what the system may lack
-        return;
-    }
-}
-
-static void complain(int error) {
-    static int64_t next_us;
-    if (log_is_due(&next_us, clock_mono_us(), COMPLAIN_EVERY_US))
-        log_write(LOG_WARNING, "Accepting cluster node connection: %s", strerror(error));
-}
-
-static void accept_ready(struct source *source, uint32_t events) {
-    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-        int fd = socket_accept(source->fd);
-        if (socket_is_shortage(fd)) {
-            complain(-fd);
-            rest();
-        }
-        if (fd < 0) return;
-        if (inbound_count[false] >= STRANGERS_MAX) lose_quietest(false);
-        socket_set_nodelay(fd, true);
-        socket_set_keepalive(fd, (unsigned)(bus.config.cluster.node_timeout / 1000 * 2));
-        struct cluster_link id = {.inbound = next_number++};
-        if (next_number == 0) next_number = 1;
-        name_ends(add(fd, id, link_ready));
-    }
+static void accepted(int fd, bool is_unix) {
+    if (inbound_count[false] >= STRANGERS_MAX) lose_quietest(false);
+    socket_set_nodelay(fd, true);
+    socket_set_keepalive(fd, (unsigned)(bus.config.cluster.node_timeout / 1000 * 2));
+    struct cluster_link id = {.inbound = next_number++};
+    if (next_number == 0) next_number = 1;
+    name_ends(add(fd, id, link_ready));
 }
 
 void links_init(void) {
-    timer_init(&rest_over, listen_again);
+    acceptor_init(&acceptor, bus.loop, "cluster node connection", ACCEPTS_AT_ONCE, accepted);
     list_init(&dead);
     list_init(&quiet[false]);
     list_init(&quiet[true]);
@@ -541,29 +504,23 @@ void links_init(void) {
 }
 
 bool links_listen(const char *const *addresses, uint16_t port, struct buffer *error) {
-    for (; *addresses && listener_count < LISTENERS_MAX; addresses++) {
+    for (; *addresses; addresses++) {
         // A leading '-' marks an address that may be missing.
         bool optional = **addresses == '-';
-        int fd = socket_listen_tcp(*addresses + optional, port, BACKLOG);
-        if (fd < 0 && optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT)) continue;
-        if (fd < 0) {
+        int result = acceptor_add(&acceptor, socket_listen_tcp(*addresses + optional, port, BACKLOG), false);
+        if (result < 0 && optional && (result == -EADDRNOTAVAIL || result == -EAFNOSUPPORT)) continue;
+        if (result < 0) {
             buffer_appendf(error, "Could not create the cluster bus's TCP listening socket %s:%u: %s",
-                           *addresses, port, strerror(-fd));
+                           *addresses, port, strerror(-result));
             buffer_string(error);
             return false;
         }
-        struct source *listener = &listeners[listener_count++];
-        *listener = (struct source){.fd = fd, .ready = accept_ready};
-        loop_add_level(bus.loop, listener);
     }
     return true;
 }
 
 void links_close_all(void) {
-    loop_timer_cancel(&rest_over);
-    leave_listeners();
-    while (listener_count)
-        socket_close(listeners[--listener_count].fd);
+    acceptor_close(&acceptor);
     for (unsigned i = 0; i < CHAINS; i++) {
         LIST_EACH(node, &by_node[i]) {
             destroy(LIST_ENTRY(node, struct link, chain));

@@ -171,22 +171,21 @@ static bool check_shape(struct session *session, const struct prepared *prepared
     return true;
 }
 
-// Does the command, or EXEC's queue, have a command with one of these flags?
-static bool has_flag(const struct session *session, const struct command *command, uint32_t flags) {
-    if (command->flags & flags) return true;
+// Is there a command, be it in EXEC's queue, that has one of these flags (`has`), or that has none of them?
+static bool some_command(const struct session *session, const struct command *command, uint32_t flags, bool has) {
+    if (((command->flags & flags) != 0) == has) return true;
     if (!session->transaction.open || !command_is(command, "exec")) return false;
     for (int i = 0; i < session->transaction.count; i++)
-        if (session->transaction.queue[i].command->flags & flags) return true;
+        if (((session->transaction.queue[i].command->flags & flags) != 0) == has) return true;
     return false;
 }
 
-// Is there a command without this flag, be it in EXEC's queue?
+static bool has_flag(const struct session *session, const struct command *command, uint32_t flags) {
+    return some_command(session, command, flags, true);
+}
+
 static bool lacks_flag(const struct session *session, const struct command *command, uint32_t flag) {
-    if (!(command->flags & flag)) return true;
-    if (!session->transaction.open || !command_is(command, "exec")) return false;
-    for (int i = 0; i < session->transaction.count; i++)
-        if (!(session->transaction.queue[i].command->flags & flag)) return true;
-    return false;
+    return some_command(session, command, flag, false);
 }
 
 static bool is_unable_to_save(void) {

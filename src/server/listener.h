@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Before the others here; the workers exist and do not run yet.
+void listener_start(void);
+
 // Listens on an address or on a Unix socket's path; 0, or a negative errno.
 int listener_open_tcp(const char *address, uint16_t port, int backlog);
 int listener_open_unix(const char *path, unsigned mode, int backlog);

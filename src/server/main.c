@@ -188,6 +188,7 @@ static void create_floors(void) {
     journal = journal_create(DISPATCHERS_MAX, replication_settings.backlog_size);
     crew_start(config.threads, config.threads_always_active);
     workers_create(config.threads, keyspace, journal, gate);
+    listener_start();
     // Only now: from here on more than one thread may be at the keys.
     slot_lock_add_threads(keyspace, (int)config.threads - 1);
 }
