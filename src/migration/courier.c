@@ -25,7 +25,7 @@ static struct monitor monitor; // guards what follows
 static struct list_node queue = {&queue, &queue};
 static struct target cache[CACHED_MAX];
 static bool stopping;
-static int at_work[COURIERS]; // the socket that each thread may be waiting for, -1: none
+static int at_work[COURIERS + 1]; // the socket that each courier, and a worker inside EXEC, may be waiting for, -1: none
 static unsigned started;
 static struct thread threads[COURIERS];
 static void (*job_ended)(struct job *job);
@@ -281,7 +281,7 @@ void courier_start(void (*ended)(struct job *job)) {
     monitor_init(&monitor);
     for (int i = 0; i < CACHED_MAX; i++)
         cache[i].fd = -1;
-    for (int i = 0; i < COURIERS; i++)
+    for (int i = 0; i <= COURIERS; i++)
         at_work[i] = -1;
     for (started = 0; started < COURIERS; started++)
         if (thread_start(&threads[started], "courier", run, (void *)(uintptr_t)started) != 0) break;
@@ -295,11 +295,15 @@ void courier_send(struct job *job) {
     monitor_leave(&monitor);
 }
 
+void courier_carry(struct job *job) {
+    carry(job, COURIERS);
+}
+
 void courier_stop(void) {
     if (!started) return;
     monitor_enter(&monitor);
     stopping = true;
-    for (int i = 0; i < COURIERS; i++)
+    for (int i = 0; i <= COURIERS; i++)
         if (at_work[i] >= 0) socket_interrupt(at_work[i]);
     monitor_notify(&monitor);
     monitor_leave(&monitor);

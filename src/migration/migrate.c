@@ -151,34 +151,6 @@ void job_free(struct job *job) {
     mem_free(job);
 }
 
-static void migrate(struct call *call) {
-    struct options options;
-    struct job *job = mem_calloc(1, sizeof *job);
-    if (!parse_options(call, &options) || !parse_target(call, job)) {
-        job_free(job);
-        return;
-    }
-    pack(job, call, &options);
-    if (job->key_count == 0 || call->in_exec) {
-        if (job->key_count == 0)
-            reply_simple(call->reply, "NOKEY");
-        else
-            reply_error(call->reply, "ERR MIGRATE can't wait for its target inside a transaction");
-        job_free(job);
-        return;
-    }
-    append_authentication(&job->authentication, &options);
-    job->copy = options.copy;
-    job->worker = call->worker;
-    job->db = call->db;
-    job->swaps = keyspace_swaps(call->keyspace);
-    for (unsigned i = 0; i < job->slot_count; i++)
-        keyspace_slot_set_busy(call->keyspace, job->slots[i], true);
-    // The threads bound each wait by the timeout; the answer needs no second clock.
-    job->ticket = call_defer(call, 0, NULL);
-    courier_send(job);
-}
-
 // --- The end.
 
 static void remove_arrived(struct job *job, struct dispatcher *dispatcher) {
@@ -190,6 +162,13 @@ static void remove_arrived(struct job *job, struct dispatcher *dispatcher) {
     }
     for (int i = 0; i < job->key_count; i++)
         if (job->keys[i].arrived) dispatch_drop(dispatcher, job->db, job->keys[i].slot, job->keys[i].name);
+}
+
+static void reply_outcome(struct reply *reply, struct job *job) {
+    if (job->error.size)
+        reply_error(reply, buffer_string(&job->error));
+    else
+        reply_ok(reply);
 }
 
 // On the worker that took the command.
@@ -205,13 +184,52 @@ static void finish(void *argument) {
     workers.wake_all();
     struct buffer answer = BUFFER_EMPTY;
     struct reply reply = {.out = &answer, .protocol = job->ticket.protocol};
-    if (job->error.size)
-        reply_error(&reply, buffer_string(&job->error));
-    else
-        reply_ok(&reply);
+    reply_outcome(&reply, job);
     call_answer(job->ticket, buffer_bytes(&answer));
     buffer_free(&answer);
     job_free(job);
+}
+
+// --- The beginning.
+
+static void send_by_courier(struct call *call, struct job *job) {
+    for (unsigned i = 0; i < job->slot_count; i++)
+        keyspace_slot_set_busy(call->keyspace, job->slots[i], true);
+    // The threads bound each wait by the timeout; the answer needs no second clock.
+    job->ticket = call_defer(call, 0, NULL);
+    courier_send(job);
+}
+
+// EXEC's commands come one after the other, and nothing in between: all workers stand still until the target has answered.
+static void send_inside_exec(struct call *call, struct job *job) {
+    courier_carry(job);
+    remove_arrived(job, call_dispatcher(call));
+    reply_outcome(call->reply, job);
+    job_free(job);
+}
+
+static void migrate(struct call *call) {
+    struct options options;
+    struct job *job = mem_calloc(1, sizeof *job);
+    if (!parse_options(call, &options) || !parse_target(call, job)) {
+        job_free(job);
+        return;
+    }
+    pack(job, call, &options);
+    if (job->key_count == 0) {
+        reply_simple(call->reply, "NOKEY");
+        job_free(job);
+        return;
+    }
+    append_authentication(&job->authentication, &options);
+    job->copy = options.copy;
+    job->worker = call->worker;
+    job->db = call->db;
+    job->swaps = keyspace_swaps(call->keyspace);
+    if (call->in_exec)
+        send_inside_exec(call, job);
+    else
+        send_by_courier(call, job);
 }
 
 static void ended(struct job *job) {

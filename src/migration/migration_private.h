@@ -20,7 +20,7 @@ struct moving_key {
 
 struct job {
     struct list_node node;
-    struct call_ticket ticket;
+    struct call_ticket ticket; // not for EXEC
     unsigned worker, db;
     uint64_t swaps; // of databases, as many as there had been when it began
     char host[TARGET_HOST_MAX];
@@ -43,6 +43,9 @@ void job_free(struct job *job);
 // courier.c: sends on one of its threads, then calls `ended(job)` there.
 void courier_start(void (*ended)(struct job *job));
 void courier_send(struct job *job);
+
+// Sends at once, on the calling thread, which waits for the target. Exclusive mode.
+void courier_carry(struct job *job);
 void courier_stop(void);
 
 #endif

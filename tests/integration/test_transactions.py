@@ -123,3 +123,18 @@ def test_a_transaction_and_its_replication_are_one(server):
         for turn in range(400):
             client.pipeline([["MULTI"], ["SET", "a", turn], ["SET", "b", turn], ["EXEC"]])
     assert primary.call("WAIT", 1, 10000) == 1
+
+
+def test_keys_that_a_transaction_moves_leave_the_replica_too(server):
+    primary = server(io_threads=2, repl_diskless_sync_delay=0)
+    replica = server(io_threads=2, replicaof=("127.0.0.1", primary.port))
+    target = server()
+    replica.wait_for(lambda client: client.info("replication")["master_link_status"] == "up", 15)
+    with primary.client(timeout=30) as client, replica.client() as copy:
+        client.call("MSET", "a", 1, "b", 2, "c", 3)
+        move = ["MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", "a", "b"]
+        assert client.pipeline([["MULTI"], ["INCR", "a"], move, ["INCR", "c"], ["EXEC"]])[-1] == [2, b"OK", 4]
+        assert client.pipeline([["MULTI"], ["MIGRATE", "127.0.0.1", 1, "c", 0, 100], ["INCR", "c"], ["EXEC"]])[-1][1] == 5
+        assert client.call("WAIT", 1, 10000) == 1
+        assert copy.call("MGET", "a", "b", "c") == [None, None, b"5"]
+        assert target.call("MGET", "a", "b") == [b"2", b"2"]

@@ -48,3 +48,41 @@ def test_targets(pair, words, hangs_up):
             replies.append([client.reply("MIGRATE", "127.0.0.1", target.port, "k", 3, 300), client.call("EXISTS", "k")])
         target.close()
     assert replies[0] == replies[1]
+
+
+def test_inside_exec(pair, yard):
+    """A transaction waits for the target, and its later commands find the key gone."""
+    pair.reset()
+    target = yard.redis()
+    replies = []
+    for server in (pair.ours, pair.real):
+        with server.client(timeout=15) as client, target.client() as there:
+            there.call("FLUSHALL")
+
+            def move(*words):
+                return ["MIGRATE", "127.0.0.1", target.port, *words]
+            client.pipeline([["MSET", "{t}a", 1, "{t}b", 2, "{t}c", 3], ["PEXPIRE", "{t}b", 5000000]])
+            seen = client.pipeline([
+                ["MULTI"], ["INCR", "{t}a"], move("{t}a", 0, 5000), ["GET", "{t}a"], move("{t}a", 0, 5000),
+                move("", 2, 5000, "COPY", "KEYS", "{t}b", "{t}none", "{t}c"), ["MGET", "{t}b", "{t}c"],
+                move("{t}c", 0, 5000, "SPEED"), ["SET", "{t}a", 9], move("{t}a", 0, 5000),
+                move("{t}a", 0, 5000, "REPLACE"), ["EXEC"]])
+            seen += client.pipeline([["WATCH", "{t}c"], ["MULTI"], ["MIGRATE", "127.0.0.1", 1, "{t}c", 0, 200],
+                                     ["GET", "{t}c"], ["EXEC"], ["DBSIZE"]])
+            seen += there.pipeline([["GET", "{t}a"], ["SELECT", 2], ["MGET", "{t}b", "{t}c"]])
+            seen.append(there.call("PTTL", "{t}b") > 4000000)
+            replies.append(seen)
+    assert replies[0] == replies[1]
+
+
+def test_inside_exec_a_silent_target_costs_the_timeout(pair):
+    pair.reset()
+    replies = []
+    for server in (pair.ours, pair.real):
+        target = Target(b"", False)
+        with server.client(timeout=15) as client:
+            client.call("SET", "k", "v")
+            replies.append(client.pipeline([["MULTI"], ["MIGRATE", "127.0.0.1", target.port, "k", 0, 300], ["GET", "k"],
+                                            ["EXEC"]]))
+        target.close()
+    assert replies[0] == replies[1]
