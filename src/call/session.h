@@ -83,7 +83,8 @@ struct session {
     unsigned wait_slot;
     uint64_t wait_offset, wait_count; // WAIT
 
-    struct list_node watches; // struct session_watch, see transaction.c
+    struct list_node watches; // struct session_watch, see call/watches.h
+    atomic_bool watched_changed; // one of the keys that it watches was touched since; set by whoever touches it
 
     uint64_t last_write_offset;    // journal offset after its last write
     size_t input_size, input_free; // of its input buffer, for CLIENT LIST

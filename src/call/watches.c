@@ -32,7 +32,7 @@ void watches_add(struct session *session, struct keyspace *keyspace, unsigned db
     added->watch.db = db;
     added->watch.slot = hash_slot(key);
     added->watch.key = bytes_of(copy, key.size);
-    atomic_init(&added->watch.changed, false);
+    added->watch.changed = &session->watched_changed;
     added->was_expired = is_expired(keyspace, &added->watch, now_ms);
     keyspace_watch(keyspace, &added->watch);
     list_append(&session->watches, &added->in_session);
@@ -48,22 +48,17 @@ void watches_clear(struct session *session, struct keyspace *keyspace, bool lock
         list_remove(node);
         mem_free(watch);
     }
-}
-
-static bool is_changed(const struct session_watch *watch) {
-    return atomic_load_explicit(&watch->watch.changed, memory_order_acquire);
+    atomic_store_explicit(&session->watched_changed, false, memory_order_relaxed);
 }
 
 bool watches_changed(const struct session *session) {
-    LIST_EACH(node, &session->watches)
-    if (is_changed(LIST_ENTRY(node, struct session_watch, in_session))) return true;
-    return false;
+    return atomic_load_explicit(&session->watched_changed, memory_order_acquire);
 }
 
 bool watches_broken(const struct session *session, struct keyspace *keyspace, int64_t now_ms) {
+    if (watches_changed(session)) return true;
     LIST_EACH(node, &session->watches) {
         const struct session_watch *watch = LIST_ENTRY(node, struct session_watch, in_session);
-        if (is_changed(watch)) return true;
         if (!watch->was_expired && is_expired(keyspace, &watch->watch, now_ms)) return true;
     }
     return false;

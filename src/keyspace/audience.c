@@ -41,7 +41,7 @@ static void mark(struct audience *audience, unsigned db, struct bytes key) {
     LIST_EACH(node, &audience->watches) {
         struct watch *watch = LIST_ENTRY(node, struct watch, in_slot);
         if (watch->db == db && bytes_equal(watch->key, key))
-            atomic_store_explicit(&watch->changed, true, memory_order_release);
+            atomic_store_explicit(watch->changed, true, memory_order_release);
     }
 }
 
@@ -53,7 +53,7 @@ void keyspace_touched_all(struct keyspace *keyspace, unsigned db) {
             struct watch *watch = LIST_ENTRY(node, struct watch, in_slot);
             uint64_t hash = hash_bytes(watch->key.data, watch->key.size);
             if (watch->db == db && keyspace_find(keyspace, db, slot, hash, watch->key))
-                atomic_store_explicit(&watch->changed, true, memory_order_release);
+                atomic_store_explicit(watch->changed, true, memory_order_release);
         }
     }
 }

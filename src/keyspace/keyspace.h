@@ -123,7 +123,7 @@ struct watch {
     unsigned db;
     unsigned slot;
     struct bytes key;         // the owner's memory
-    atomic_bool changed;      // set when the key was touched; read by the owner without the lock
+    atomic_bool *changed;     // the owner's, maybe of many watches: set when the key is touched, read without the lock
 };
 
 // Needs the slot's lock.

@@ -214,29 +214,31 @@ static void a_detached_database_is_empty_at_once(void **state) {
 
 static void watches_are_marked_by_their_key_only(void **state) {
     unsigned slot = hash_slot(BYTES("{t}a"));
-    struct watch a = {.db = 0, .slot = slot, .key = BYTES("{t}a")}, b = {.db = 0, .slot = slot, .key = BYTES("{t}b")},
-                 other = {.db = 1, .slot = slot, .key = BYTES("{t}a")};
+    atomic_bool a_changed = false, b_changed = false, other_changed = false;
+    struct watch a = {.db = 0, .slot = slot, .key = BYTES("{t}a"), .changed = &a_changed},
+                 b = {.db = 0, .slot = slot, .key = BYTES("{t}b"), .changed = &b_changed},
+                 other = {.db = 1, .slot = slot, .key = BYTES("{t}a"), .changed = &other_changed};
     keyspace_watch(keyspace, &a);
     keyspace_watch(keyspace, &b);
     keyspace_watch(keyspace, &other);
     keyspace_touched(keyspace, 0, slot, BYTES("{t}a"));
-    assert_true(a.changed);
-    assert_false(b.changed);
-    assert_false(other.changed);
+    assert_true(a_changed);
+    assert_false(b_changed);
+    assert_false(other_changed);
     // All of a database: only keys that are there have changed.
     set(0, BYTES("{t}b"), BYTES("v"), NO_EXPIRY);
     keyspace_touched_all(keyspace, 1);
-    assert_false(other.changed);
+    assert_false(other_changed);
     keyspace_touched_all(keyspace, 0);
-    assert_true(b.changed);
+    assert_true(b_changed);
     keyspace_unwatch(keyspace, &a);
     keyspace_unwatch(keyspace, &b);
-    b.changed = false;
+    b_changed = false;
     keyspace_touched(keyspace, 0, slot, BYTES("{t}b"));
-    assert_false(b.changed);
+    assert_false(b_changed);
     keyspace_unwatch(keyspace, &other);
     keyspace_touched(keyspace, 1, slot, BYTES("{t}a"));
-    assert_false(other.changed);
+    assert_false(other_changed);
 }
 
 static void out_of_memory_changes_nothing(void **state) {

@@ -183,11 +183,12 @@ static void tells_every_change_while_broadcasting(void **state) {
 
 static void a_watch_and_readers_share_a_slot(void **state) {
     struct keyspace *keyspace = listening();
-    struct watch watch = {.db = 0, .slot = hash_slot(BYTES("a")), .key = BYTES("a")};
+    atomic_bool changed = false;
+    struct watch watch = {.db = 0, .slot = hash_slot(BYTES("a")), .key = BYTES("a"), .changed = &changed};
     keyspace_watch(keyspace, &watch);
     track(keyspace, "a", 1);
     touch(keyspace, 0, "a");
-    assert_true(watch.changed);
+    assert_true(changed);
     assert_int_equal(heard_readers, 1);
     track(keyspace, "a", 1);
     keyspace_unwatch(keyspace, &watch);
