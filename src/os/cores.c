@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,13 +39,12 @@ int cores_thread_id(void) {
     return gettid();
 }
 
-int64_t cores_waited_us(int thread_id) {
+bool cores_thread_times(int thread_id, int64_t *ran_ns, int64_t *waited_ns) {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", thread_id);
     FILE *file = fopen(path, "re");
-    if (!file) return -1;
-    int64_t ran_ns, waited_ns;
-    bool fine = fscanf(file, "%" SCNd64 " %" SCNd64, &ran_ns, &waited_ns) == 2;
+    if (!file) return false;
+    bool fine = fscanf(file, "%" SCNd64 " %" SCNd64, ran_ns, waited_ns) == 2;
     fclose(file);
-    return fine ? waited_ns / 1000 : -1;
+    return fine;
 }

@@ -3,6 +3,7 @@
 #ifndef SHOAL_OS_CORES_H
 #define SHOAL_OS_CORES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // Microseconds that the cores usable by this process have been free for it since the machine started, all
@@ -12,8 +13,8 @@ int64_t cores_free_us(void);
 // The calling thread as the kernel numbers it.
 int cores_thread_id(void);
 
-// Microseconds that a thread of this process has been ready to run and had no core, since it started. -1: it
-// is not to be known. Thread: any.
-int64_t cores_waited_us(int thread_id);
+// Nanoseconds that a thread of this process has had a core, and that it was ready to run and had none, since
+// it started. False: it is not to be known. Thread: any.
+bool cores_thread_times(int thread_id, int64_t *ran_ns, int64_t *waited_ns);
 
 #endif

@@ -10,7 +10,8 @@ enum {
 
 static const double BUSY = 0.75;    // of those who serve, awake: they could do with help
 static const double CALM = 0.4;     // of one fewer, awake: they would manage
-static const double WAITING = 0.15; // of the time awake: they are in each other's way, or in others'
+static const double WAITING = 0.15; // of the time awake: they are in each other's way, or in others' ...
+static const double FULL = 0.95;    // ... and one fewer could use the cores that they got
 static const double CORE_FREE = 0.5, NO_CORE_FREE = 0.25;
 
 static unsigned total = 1;
@@ -100,7 +101,7 @@ static bool wants_help(const struct crew_period *period, unsigned size) {
 }
 
 static bool is_hindered(const struct crew_period *period, unsigned size) {
-    return size > 1 && period->waiting > WAITING * period->awake;
+    return size > 1 && period->waiting > WAITING * period->awake && period->ran < FULL * (size - 1);
 }
 
 bool crew_needs_idle(const struct crew_period *period) {

@@ -37,12 +37,14 @@ void crew_release(unsigned worker);
 // What was seen in a period. In cores: 1 is a core for the whole period.
 struct crew_period {
     double awake;   // those who serve were at work
+    double ran;     // and had a core (needed only when more than one serve, as is the next)
     double waiting; // and had work, but no core to do it on
     double idle;    // cores had nothing to do for anybody, or only for those who stand back ("nice")
 };
 
 // How many should serve after this period: more at once when those who do are busy and cores are free; one
-// fewer when they take each other's cores, or when fewer have sufficed for a while. Thread: always the same.
+// fewer when they wait for cores and got no more of them than one fewer could use, or when fewer have sufficed
+// for a while. Thread: always the same.
 void crew_judge(const struct crew_period *period);
 
 // Does the judgement depend on `idle`, which is dear to measure? If not, that may be anything. Likewise.

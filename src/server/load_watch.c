@@ -15,7 +15,7 @@ struct growing {
 };
 
 static unsigned looks = 1; // so far
-static struct growing idle_ns[WORKERS_MAX], waited_us[WORKERS_MAX], free_us, clock_us;
+static struct growing idle_ns[WORKERS_MAX], ran_ns[WORKERS_MAX], waited_ns[WORKERS_MAX], free_us, clock_us;
 
 // -1: not known.
 static int64_t growth(struct growing *number, int64_t now) {
@@ -25,15 +25,22 @@ static int64_t growth(struct growing *number, int64_t now) {
     return grown;
 }
 
+// What has grown by nanoseconds, as a part of the period; 0 while it is not known.
+static double in_cores(int64_t grown_ns, int64_t period_us) {
+    return grown_ns < 0 ? 0 : (double)grown_ns / 1000 / (double)period_us;
+}
+
 static double awake_cores(unsigned worker, int64_t period_us) {
     int64_t idle = growth(&idle_ns[worker], worker_idle_ns(worker_at(worker)));
-    double awake = 1 - (double)idle / 1000 / (double)period_us;
+    double awake = 1 - in_cores(idle, period_us);
     return idle < 0 || awake < 0 ? 0 : awake;
 }
 
-static double waiting_cores(unsigned worker, int64_t period_us) {
-    int64_t waited = growth(&waited_us[worker], cores_waited_us(worker_thread_id(worker_at(worker))));
-    return waited < 0 ? 0 : (double)waited / (double)period_us;
+static void add_times(struct crew_period *period, unsigned worker, int64_t period_us) {
+    int64_t ran = -1, waited = -1;
+    cores_thread_times(worker_thread_id(worker_at(worker)), &ran, &waited);
+    period->ran += in_cores(growth(&ran_ns[worker], ran), period_us);
+    period->waiting += in_cores(growth(&waited_ns[worker], waited), period_us);
 }
 
 // Where the system does not tell, it has cores enough.
@@ -53,7 +60,7 @@ void load_watch_cron(void) {
     if (period_us <= 0) period_us = 1;
     for (unsigned i = total - serving; i < total; i++) {
         period.awake += awake_cores(i, period_us);
-        if (serving > 1) period.waiting += waiting_cores(i, period_us);
+        if (serving > 1) add_times(&period, i, period_us);
     }
     if (crew_needs_idle(&period)) {
         period.idle = idle_cores(period_us);

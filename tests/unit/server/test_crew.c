@@ -10,9 +10,10 @@
 
 #include "server/crew.h"
 
+// Whoever waits got so much less.
 static void judge(unsigned periods, double awake, double waiting, double idle) {
     while (periods--)
-        crew_judge(&(struct crew_period){awake, waiting, idle});
+        crew_judge(&(struct crew_period){awake, awake - waiting, waiting, idle});
 }
 
 static unsigned count_at(unsigned worker, unsigned clients) {
@@ -92,17 +93,24 @@ static void who_are_in_each_others_way_become_fewer(void **state) {
     assert_int_equal(crew_size(), 4);
     judge(1, 3.0, 1.0, 0);
     assert_int_equal(crew_size(), 3);
-    judge(100, 3.0, 1.0, 0);
+    judge(100, 1.5, 0.6, 0);
     assert_int_equal(crew_size(), 1);
+}
+
+static void who_get_more_cores_than_fewer_could_use_stay(void **state) {
+    crew_start(2, false);
+    judge(1, 0.9, 0, 1);
+    judge(100, 1.8, 0.5, 0); // a client that takes the rest of two cores, and they 1.3 of them
+    assert_int_equal(crew_size(), 2);
 }
 
 static void idle_is_asked_for_only_when_it_matters(void **state) {
     crew_start(2, false);
-    assert_false(crew_needs_idle(&(struct crew_period){0.7, 0, 0}));
-    assert_true(crew_needs_idle(&(struct crew_period){0.8, 0, 0}));
+    assert_false(crew_needs_idle(&(struct crew_period){0.7, 0.7, 0, 0}));
+    assert_true(crew_needs_idle(&(struct crew_period){0.8, 0.8, 0, 0}));
     judge(1, 0.9, 0, 1);
-    assert_false(crew_needs_idle(&(struct crew_period){2, 0.1, 0}));
-    assert_true(crew_needs_idle(&(struct crew_period){1, 0.5, 0}));
+    assert_false(crew_needs_idle(&(struct crew_period){2, 1.9, 0.1, 0}));
+    assert_true(crew_needs_idle(&(struct crew_period){1, 0.5, 0.5, 0}));
 }
 
 static void nobodys_place_is_with_a_detained_worker(void **state) {
@@ -161,6 +169,7 @@ int main(void) {
         cmocka_unit_test(it_stays_small_while_it_is_not_busy),
         cmocka_unit_test(calm_for_a_while_makes_it_smaller),
         cmocka_unit_test(who_are_in_each_others_way_become_fewer),
+        cmocka_unit_test(who_get_more_cores_than_fewer_could_use_stay),
         cmocka_unit_test(idle_is_asked_for_only_when_it_matters),
         cmocka_unit_test(nobodys_place_is_with_a_detained_worker),
         cmocka_unit_test(only_those_of_the_detained_worker_move),
