@@ -96,7 +96,8 @@ void call_reply_part(struct call *call, const struct entry *entry, struct bytes 
 // --- Long commands.
 
 // Said from time to time by a command that may run for long, whenever it has no slot locked: once it has taken a
-// millisecond, its worker's other clients are served by other workers, if there are any. Cheap.
+// millisecond, or longer where they are thousands, its worker's other clients are served by other workers, if there are
+// any. Cheap.
 void call_lingers(struct call *call);
 
 // --- Answers that come later.

@@ -69,7 +69,7 @@ static void debug_sdslen(struct call *call) {
 
 // --- Sleeping and ending.
 
-enum { NAP_US = 2000 }; // longer is a sleep that others must not wait for
+enum { NAP_US = 5000 }; // after each it says that it takes long
 
 static void debug_sleep(struct call *call) {
     char *text = bytes_to_string(call->argv[2]);
@@ -77,10 +77,10 @@ static void debug_sleep(struct call *call) {
     mem_free(text);
     if (isfinite(seconds) && seconds > 0) {
         int64_t until = clock_mono_us() + (int64_t)(seconds * 1e6), left;
-        clock_sleep_us(seconds * 1e6 < NAP_US ? (int64_t)(seconds * 1e6) : NAP_US);
-        call_lingers(call);
-        while ((left = until - clock_mono_us()) > 0) // a signal may end one sleep early
-            clock_sleep_us(left);
+        while ((left = until - clock_mono_us()) > 0) { // a signal may end one nap early
+            clock_sleep_us(left < NAP_US ? left : NAP_US);
+            call_lingers(call);
+        }
     }
     reply_ok(call->reply);
 }

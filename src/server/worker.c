@@ -21,6 +21,7 @@
 #include "server/worker_private.h"
 
 enum {
+    MOVE_NS = 5000,             // about what it takes to hand a client to another worker, on both sides
     EARLY_READS = 16,           // so many reads a client has only just come
     REPLICA_CHUNK = 256 * 1024, // bytes sent to a replica in one turn, at most
     CRON_PERIOD_US = 100 * 1000,
@@ -504,9 +505,15 @@ static void flush_others(struct worker *worker, struct connection *except) {
     if (dirty) mark_dirty(except);
 }
 
+// To move its clients takes time, too, here and there: it begins when the command has taken as long as that would.
+static bool is_worth_moving(const struct worker *worker) {
+    int64_t taken_ns = ticks_to_ns(ticks_now() - worker->dispatcher.ticks);
+    return taken_ns >= (int64_t)worker->clients * MOVE_NS;
+}
+
 void worker_lingers(struct dispatcher *dispatcher) {
     struct worker *worker = workers[dispatcher->worker];
-    if (worker->detained || !crew_detain(worker->index)) return;
+    if (worker->detained || !is_worth_moving(worker) || !crew_detain(worker->index)) return;
     worker->detained = true;
     struct connection *running = worker->parts[worker->executing].connection;
     cut_wave(worker);
