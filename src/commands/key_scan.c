@@ -14,8 +14,11 @@ static void enter_slot(struct call *call, unsigned slot) {
     if (!call->exclusive) slot_lock(call->keyspace, slot);
 }
 
+// What expired is journaled before others may write the slot: their effects come after it.
 static void leave_slot(struct call *call, unsigned slot) {
-    if (!call->exclusive) slot_unlock(call->keyspace, slot);
+    if (call->exclusive) return;
+    dispatch_flush_effects(call_dispatcher(call));
+    slot_unlock(call->keyspace, slot);
 }
 
 static bool is_expired(const struct call *call, const struct entry *entry) {

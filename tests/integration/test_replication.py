@@ -8,7 +8,7 @@ import time
 import pytest
 
 from support.programs import SLOWNESS, wait_until
-from support.resp import Client, Error
+from support.resp import Client, Error, encode
 from support.threads import beside, together
 
 FAST = {"repl_diskless_sync_delay": 0, "repl_ping_replica_period": 1}
@@ -552,6 +552,23 @@ def test_a_snapshot_that_cannot_be_loaded_leaves_nothing(server, yard):
     assert replica.log().count("Failed loading the PRIMARY's snapshot") == 2
     assert [words[0] for words in primary.asked[1:]] == [b"?"] * 2  # what was lost is not said to be known
     assert not list(replica.directory.glob("temp-*"))
+
+
+def test_what_a_scan_removes_and_another_sets_again_is_there(server):
+    """The effects on a slot are in the stream in the order in which they happened, while SCAN walks on."""
+    primary, replica = server(**FAST, io_threads=2, enable_debug_command="yes"), server(enable_debug_command="yes")
+    attach(replica, primary)
+    count = 3000
+    with primary.client(timeout=60) as walker, primary.client(timeout=60) as writer:
+        walker.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        for round_ in range(5):
+            walker.pipeline([["SET", f"k{i}", "old", "PX", 1] for i in range(count)])
+            time.sleep(0.01)
+            walker.send("SCAN", 0, "COUNT", 10 * count)
+            writer.pipeline([["SET", f"k{i}", round_] for i in range(count)], chunk=100)
+            walker.read()
+            settled(primary, replica)
+            assert replica.call("DBSIZE") == count
 
 
 def test_the_stream_goes_on_in_its_database(server):
