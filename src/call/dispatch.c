@@ -305,6 +305,7 @@ enum { LINGER_NS = 1000 * 1000 };
 void call_lingers(struct call *call) {
     struct dispatcher *dispatcher = call->dispatcher;
     if (call->exclusive || call->in_exec || !sinks.lingers) return;
+    if (call->session->kind == SESSION_PRIMARY) return; // no client's command: the worker has nothing of it to cut off
     if (ticks_to_ns(ticks_now() - dispatcher->ticks) >= LINGER_NS) sinks.lingers(dispatcher);
 }
 

@@ -554,6 +554,20 @@ def test_a_snapshot_that_cannot_be_loaded_leaves_nothing(server, yard):
     assert not list(replica.directory.glob("temp-*"))
 
 
+def test_a_stream_with_slow_commands_is_applied(server, yard):
+    """No primary sends what only reads; whoever does must not bring down the worker, which has no client of it."""
+    source, replica = server(save="3600 100000"), server(io_threads=2, io_threads_always_active="no",
+                                                         enable_debug_command="yes")
+    source.call("SET", "k", "v")
+    source.call("SAVE")
+    primary = yard.add(FakePrimary([(source.directory / "dump.rdb").read_bytes()]))
+    replica.call("REPLICAOF", "127.0.0.1", primary.port)
+    linked(replica)
+    slow = encode(["DEBUG", "SLEEP", "0.005"]) + encode(["KEYS", "*"]) + encode(["SCAN", "0"])
+    primary.connection.sendall(slow * 3 + encode(["SET", "k", "new"]))
+    wait_until(lambda: replica.call("GET", "k") == b"new", 10, "what follows them")
+
+
 def test_what_a_scan_removes_and_another_sets_again_is_there(server):
     """The effects on a slot are in the stream in the order in which they happened, while SCAN walks on."""
     primary, replica = server(**FAST, io_threads=2, enable_debug_command="yes"), server(enable_debug_command="yes")
