@@ -6,14 +6,17 @@
 #include "bus/bus.h"
 #include "call/settings.h"
 #include "net/acceptor.h"
+#include "os/lock.h"
 #include "os/socket.h"
+#include "server/crew.h"
 #include "server/worker.h"
 
 enum { ACCEPTS_A_TURN = 1000 };
 
 struct listener_rules listener_rules = {.max_clients = 10000, .protect = true};
-static struct acceptor acceptor;
 static uint64_t rejected;     // the host's
+static struct lock changing_hands; // guards the two below, while workers are called away and others take over
+static struct acceptor acceptor;
 static _Atomic unsigned host; // whose loop watches; changed by itself only
 
 static const char protected_text[] =
@@ -55,15 +58,26 @@ void listener_start(void) {
     acceptor_init(&acceptor, worker_loop(worker_at(0)), "client connection", ACCEPTS_A_TURN, accepted);
 }
 
+// On worker number `argument`, unless it was called away before it began: then another one has been asked.
 static void become_host(void *argument) {
-    acceptor_enter(&acceptor);
+    unsigned worker = (unsigned)(uintptr_t)argument;
+    lock_acquire(&changing_hands);
+    if (host == worker) acceptor_enter(&acceptor);
+    lock_release(&changing_hands);
 }
 
-void listener_leave(unsigned worker, unsigned to) {
-    if (host != worker || to == worker) return;
-    host = to;
+static void hand_over(unsigned to) {
     acceptor_leave(&acceptor, worker_loop(worker_at(to)));
-    loop_post(worker_loop(worker_at(to)), become_host, NULL);
+    host = to;
+    loop_post(worker_loop(worker_at(to)), become_host, (void *)(uintptr_t)to);
+}
+
+void listener_leave(unsigned worker) {
+    lock_acquire(&changing_hands);
+    // Looked for only now: whoever is detained from here on finds itself the host, and leaves in turn.
+    unsigned free_worker = crew_place(crew_now(), 0);
+    if (host == worker && free_worker != worker) hand_over(free_worker);
+    lock_release(&changing_hands);
 }
 
 int listener_open_tcp(const char *address, uint16_t port, int backlog) {

@@ -20,8 +20,8 @@ struct listener_rules {
 };
 extern struct listener_rules listener_rules;
 
-// The worker has no time: if it is the host, another one is from now on. Thread: worker number `worker`.
-void listener_leave(unsigned worker, unsigned to);
+// The worker is detained (server/crew.h): if it is the host, another one is from now on. Thread: worker number `worker`.
+void listener_leave(unsigned worker);
 
 void listener_close_all(void);
 bool listener_exists(void); // is there a socket to connect to?

@@ -520,7 +520,7 @@ void worker_lingers(struct dispatcher *dispatcher) {
     follow_journal(worker);
     flush_others(worker, running);
     worker_give_away(worker, running);
-    if (worker_hooks.detained) worker_hooks.detained(worker->index, crew_place(crew_now(), 0));
+    if (worker_hooks.detained) worker_hooks.detained(worker->index);
 }
 
 static void end_lingering(struct worker *worker) {

@@ -38,8 +38,8 @@ struct worker_hooks {
     void (*replica_sent)(struct session *session, size_t count);
     // The bytes that wait for a replica beyond its socket, for the output limits.
     uint64_t (*replica_backlog)(struct session *session);
-    // A command holds this worker up: what else it does, `free_worker` can do meanwhile.
-    void (*detained)(unsigned worker, unsigned free_worker);
+    // A command holds this worker up: what else it does, another one must do meanwhile.
+    void (*detained)(unsigned worker);
 };
 void worker_set_hooks(const struct worker_hooks *hooks);
 

@@ -117,6 +117,25 @@ def test_clients_stay_where_all_workers_are_always_at_work(server):
         assert shoal.info("server")["io_threads_active"] == "1"
 
 
+def test_who_accepts_clients_changes_all_the_time(server):
+    """Those who are asked to are held up before they begin, so that the next is asked."""
+    shoal = server(io_threads=3, io_threads_always_active="yes", enable_debug_command="yes")
+
+    def doze(number, stop):
+        choose = random.Random(number)
+        with shoal.client(timeout=60) as client:
+            while not stop.is_set():
+                client.pipeline([["DEBUG", "SLEEP", choose.choice([0.0009, 0.003, 0.004])] for _ in range(3)])
+
+    def come():
+        for _ in range(300):
+            assert shoal.call("PING", timeout=60) == b"PONG"
+    with beside([functools.partial(doze, number) for number in range(5)]):
+        together([come, come])
+    assert int(shoal.info("stats")["total_connections_received"]) >= 600
+    assert "Accepting client connection" not in shoal.log()
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 def test_clients_on_the_move_lose_nothing(server, workers):
     """Some clients doze all the time, so that workers are detained and free again, and everybody moves; counters stay
