@@ -517,6 +517,8 @@ void worker_lingers(struct dispatcher *dispatcher) {
     worker->detained = true;
     struct connection *running = worker->parts[worker->executing].connection;
     cut_wave(worker);
+    // Its own pushes must not come in the middle of its reply, and may wait for its end.
+    if (!running->session.tied) invalidation_end_turn(dispatcher);
     follow_journal(worker);
     flush_others(worker, running);
     worker_give_away(worker, running);

@@ -117,6 +117,20 @@ def test_clients_stay_where_all_workers_are_always_at_work(server):
         assert shoal.info("server")["io_threads_active"] == "1"
 
 
+def test_what_was_changed_before_a_slow_command_is_told_while_it_runs(server):
+    """Those who listen to a prefix are told when a turn ends, and this turn is long."""
+    shoal = server(io_threads=2, io_threads_always_active="yes", enable_debug_command="yes")
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(shoal.client(protocol=3, timeout=60)) for _ in range(4)]
+        slow = stack.enter_context(shoal.client(timeout=60))
+        for listener in listeners:
+            listener.call("CLIENT", "TRACKING", "ON", "BCAST")
+        slow.send_bytes(b"SET k v\r\nDEBUG SLEEP %.1f\r\n" % (2 * SLOWNESS))
+        wait_until(lambda: any(not listener.silent_for(0.001) for listener in listeners), 1, "the push")
+        assert slow.silent_for(0.001), "it came when all was over"
+        assert [listener.read() for listener in listeners] == [Push([b"invalidate", [b"k"]])] * 4
+
+
 def test_who_accepts_clients_changes_all_the_time(server):
     """Those who are asked to are held up before they begin, so that the next is asked."""
     shoal = server(io_threads=3, io_threads_always_active="yes", enable_debug_command="yes")
