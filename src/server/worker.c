@@ -745,6 +745,7 @@ int worker_thread_id(struct worker *worker) {
 void workers_flush_and_close(void) {
     for (unsigned i = 0; i < worker_total; i++) {
         struct worker *worker = workers[i];
+        worker_receive(worker);
         flush_all(worker);
         LIST_EACH(node, &worker->connections)
             worker_close(LIST_ENTRY(node, struct connection, all));

@@ -17,8 +17,6 @@
 #include "server/crew.h"
 #include "server/worker_private.h"
 
-static void receive_all(void *worker);
-
 static struct connection **chain_of(struct worker *worker, uint64_t id) {
     return &worker->by_id[id % WORKER_IDS];
 }
@@ -28,11 +26,6 @@ struct connection *worker_find(struct worker *worker, uint64_t id) {
     while (connection && connection->session.id != id)
         connection = connection->next_by_id;
     return connection;
-}
-
-struct session *worker_session(struct worker *worker, uint64_t session_id) {
-    struct connection *connection = worker_find(worker, session_id);
-    return connection ? &connection->session : NULL;
 }
 
 // Makes the connection the worker's, which counts it already. False: its poller does not take it.
@@ -102,6 +95,10 @@ static void name_endpoints(struct session *session, int fd, bool unix_socket) {
 
 // --- They arrive.
 
+static void receive_all(void *worker) {
+    worker_receive(worker);
+}
+
 // Puts a connection that nobody else has into the worker's inbox. Needs its lock. Thread: any.
 static void put(struct worker *worker, struct connection *connection) {
     bool first = list_empty(&worker->inbox.connections);
@@ -122,9 +119,7 @@ static void receive(struct worker *worker, struct connection *connection) {
     if (connection->input.size) enlist(&worker->ready, &connection->ready);
 }
 
-// On the worker's thread.
-static void receive_all(void *argument) {
-    struct worker *worker = argument;
+void worker_receive(struct worker *worker) {
     struct list_node arrived;
     lock_acquire(&worker->inbox.lock);
     move_list(&arrived, &worker->inbox.connections);
@@ -134,6 +129,16 @@ static void receive_all(void *argument) {
         list_remove(&connection->all);
         receive(worker, connection);
     }
+}
+
+// Others know a session by this worker from the moment it is put into the inbox.
+struct session *worker_session(struct worker *worker, uint64_t session_id) {
+    struct connection *connection = worker_find(worker, session_id);
+    if (!connection) {
+        worker_receive(worker);
+        connection = worker_find(worker, session_id);
+    }
+    return connection ? &connection->session : NULL;
 }
 
 // --- New ones.
@@ -192,26 +197,34 @@ static bool may_move(const struct connection *connection) {
     return stays_open && all_sent && is_between_commands(session) && !is_tied(session);
 }
 
-// To its place, when that is elsewhere and it may.
-static void settle(struct worker *worker, struct connection *connection, uint32_t crew) {
-    if (!may_move(connection)) return;
-    connection->crew = crew;
-    struct worker *to = worker_at(crew_place(crew, connection->number));
-    if (to == worker) return;
+// Hands it on, unless `to` is detained and takes nobody.
+static bool hand_to(struct worker *to, struct connection *connection) {
     lock_acquire(&to->inbox.lock);
-    if (!to->inbox.closed) { // else the crew is another by now, and its place is looked for again
+    bool takes_it = !to->inbox.closed;
+    if (takes_it) {
         leave(connection);
         put(to, connection);
     }
     lock_release(&to->inbox.lock);
+    return takes_it;
+}
+
+// To its place, when that is elsewhere and it may.
+static void settle(struct worker *worker, struct connection *connection) {
+    if (!may_move(connection)) return;
+    struct worker *to;
+    do { // whoever takes nobody was detained meanwhile, and the place is another: a worker that is held up can't look later
+        uint32_t crew = crew_now();
+        connection->crew = crew;
+        to = worker_at(crew_place(crew, connection->number));
+    } while (to != worker && !hand_to(to, connection));
 }
 
 void worker_settle(struct worker *worker) {
-    uint32_t crew = crew_now();
     while (!list_empty(&worker->unsettled)) {
         struct connection *connection = LIST_ENTRY(worker->unsettled.next, struct connection, unsettled);
         list_remove(&connection->unsettled);
-        settle(worker, connection, crew);
+        settle(worker, connection);
     }
 }
 
@@ -219,11 +232,10 @@ void worker_give_away(struct worker *worker, const struct connection *except) {
     lock_acquire(&worker->inbox.lock);
     worker->inbox.closed = true;
     lock_release(&worker->inbox.lock);
-    receive_all(worker); // whoever had only just been sent here
-    uint32_t crew = crew_now();
+    worker_receive(worker); // whoever had only just been sent here
     LIST_EACH(node, &worker->connections) {
         struct connection *connection = LIST_ENTRY(node, struct connection, all);
-        if (connection != except) settle(worker, connection, crew);
+        if (connection != except) settle(worker, connection);
     }
 }
 

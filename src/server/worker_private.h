@@ -98,6 +98,9 @@ static inline void mark_dirty(struct connection *connection) {
 struct connection *worker_find(struct worker *worker, uint64_t session_id); // or NULL
 void worker_close(struct connection *connection);
 
+// Takes whoever has been put into the inbox.
+void worker_receive(struct worker *worker);
+
 // Frees those that were closed in this turn: the wave names them no more.
 void worker_free_dead(struct worker *worker);
 

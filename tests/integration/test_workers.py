@@ -131,6 +131,27 @@ def test_what_was_changed_before_a_slow_command_is_told_while_it_runs(server):
         assert [listener.read() for listener in listeners] == [Push([b"invalidate", [b"k"]])] * 4
 
 
+@pytest.mark.parametrize("pings", [12, 13, 14, 15, 16])
+def test_a_client_on_its_way_is_told_what_is_redirected_to_it(server, pings):
+    """It has left its worker; its new one is busy just then, and knows of it only when it looks into its inbox."""
+    shoal = server(io_threads=2, io_threads_always_active="no")
+    with contextlib.ExitStack() as stack:
+        tracking = stack.enter_context(shoal.client(timeout=60))
+        tracking.pipeline([["SET", "one", "ab" * 1000], ["SET", "other", "ba" * 1000]])
+        tracking.pipeline([["PING"]] * 20, chunk=1)  # so it is where all gather
+        targets = [stack.enter_context(shoal.client(protocol=3, timeout=60)) for _ in range(2)]
+        identities = [target.call("CLIENT", "ID") for target in targets]
+        for target, identity in zip(targets, identities):
+            target.pipeline([["PING"]] * pings, chunk=1)
+            tracking.send_bytes(b"LCS one other LEN\r\n" * 10 + b"CLIENT TRACKING ON REDIRECT %d\r\n" % identity +
+                                b"GET k\r\nSET k v\r\n")
+            target.send("PING")
+            assert [tracking.read() for _ in range(13)][10] == b"OK"
+            told = [target.read(), target.read()]
+            assert b"PONG" in told and Push([b"invalidate", [b"k"]]) in told
+            tracking.call("CLIENT", "TRACKING", "OFF")
+
+
 def test_who_accepts_clients_changes_all_the_time(server):
     """Those who are asked to are held up before they begin, so that the next is asked."""
     shoal = server(io_threads=3, io_threads_always_active="yes", enable_debug_command="yes")
