@@ -47,6 +47,7 @@ static _Atomic int64_t over_since_ms;
 static _Atomic uint64_t over_total_ms;
 
 void eviction_start(void) {
+    journal = worker_dispatcher(worker_at(0))->journal;
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         prng_seed(&pools[i].prng, random_u64());
 }
@@ -57,7 +58,6 @@ void eviction_forget(void) {
 }
 
 uint64_t eviction_not_counted(void) {
-    if (!journal) journal = worker_dispatcher(worker_at(0))->journal;
     size_t memory = journal_memory(journal), kept = journal_backlog(journal);
     return memory > kept ? memory - kept : 0;
 }

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support.programs import SLOWNESS, wait_until
-from support.resp import Push
+from support.resp import Error, Push
 from support.threads import beside, together
 
 
@@ -150,6 +150,17 @@ def test_a_client_on_its_way_is_told_what_is_redirected_to_it(server, pings):
             told = [target.read(), target.read()]
             assert b"PONG" in told and Push([b"invalidate", [b"k"]]) in told
             tracking.call("CLIENT", "TRACKING", "OFF")
+
+
+def test_workers_find_at_the_same_time_that_memory_is_short(server):
+    shoal = server(io_threads=2, maxmemory_policy="noeviction")
+
+    def ask(number):
+        with shoal.client() as client:
+            while not isinstance(client.reply("SET", number, "v"), Error):
+                client.pipeline([["GET", number]] * 10)
+    together([functools.partial(ask, number) for number in range(4)] +
+             [lambda: shoal.call("CONFIG", "SET", "maxmemory", 1)])
 
 
 def test_who_accepts_clients_changes_all_the_time(server):
