@@ -99,7 +99,8 @@ def test_little_work_gathers_on_the_last_worker(server):
             before = switches(shoal)
             play(20)
             grown = {name: count - before[name] for name, count in switches(shoal).items()}
-            return grown["worker-2"] >= 200 and grown["worker-1"] < 40
+            # (How often who serves them sleeps depends on which is slower, client or server.)
+            return grown["worker-1"] < 40 and grown["worker-2"] > 4 * grown["worker-1"]
         wait_until(is_gathered, 10, "all clients on one worker")
         assert shoal.info("server")["io_threads_active"] == "0"
 
@@ -174,11 +175,11 @@ def test_who_accepts_clients_changes_all_the_time(server):
                 client.pipeline([["DEBUG", "SLEEP", choose.choice([0.0009, 0.003, 0.004])] for _ in range(3)])
 
     def come():
-        for _ in range(300):
+        for _ in range(100):
             assert shoal.call("PING", timeout=60) == b"PONG"
     with beside([functools.partial(doze, number) for number in range(5)]):
         together([come, come])
-    assert int(shoal.info("stats")["total_connections_received"]) >= 600
+    assert int(shoal.info("stats")["total_connections_received"]) >= 200
     assert "Accepting client connection" not in shoal.log()
 
 
