@@ -95,9 +95,9 @@ void call_reply_part(struct call *call, const struct entry *entry, struct bytes 
 
 // --- Long commands.
 
-// Said from time to time by a command that may run for long, whenever it has no slot locked: once it has taken a
-// millisecond, or longer where they are thousands, its worker's other clients are served by other workers, if there are
-// any. Cheap.
+// Said from time to time by a command that may run for long, whenever it has no slot locked and relies on nothing that
+// changes in exclusive mode. Once it has taken a millisecond, whoever waits to be exclusive is let through; and its worker's
+// other clients are served by other workers, if there are any (where they are thousands, somewhat later). Cheap.
 void call_lingers(struct call *call);
 
 // --- Answers that come later.

@@ -304,9 +304,11 @@ enum { LINGER_NS = 1000 * 1000 };
 
 void call_lingers(struct call *call) {
     struct dispatcher *dispatcher = call->dispatcher;
-    if (call->exclusive || call->in_exec || !sinks.lingers) return;
+    if (call->exclusive || call->in_exec) return;
     if (call->session->kind == SESSION_PRIMARY) return; // no client's command: the worker has nothing of it to cut off
-    if (ticks_to_ns(ticks_now() - dispatcher->ticks) >= LINGER_NS) sinks.lingers(dispatcher);
+    if (ticks_to_ns(ticks_now() - dispatcher->ticks) < LINGER_NS) return;
+    if (sinks.lingers) sinks.lingers(dispatcher);
+    if (gate_make_way(dispatcher->gate, dispatcher->worker)) dispatch_look_around(dispatcher);
 }
 
 // Likewise, under the eyes of monitors. They see EXEC after what it runs.

@@ -57,6 +57,13 @@ void gate_leave(struct gate *gate, unsigned reader) {
     monitor_leave(&gate->monitor);
 }
 
+bool gate_make_way(struct gate *gate, unsigned reader) {
+    if (__builtin_expect(!atomic_load_explicit(&gate->closed, memory_order_relaxed), 1)) return false;
+    gate_leave(gate, reader);
+    gate_enter(gate, reader);
+    return true;
+}
+
 static bool anybody_inside(struct gate *gate) {
     for (unsigned i = 0; i < gate->readers; i++)
         if (atomic_load(&gate->reader[i].turns) & 1) return true;

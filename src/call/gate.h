@@ -23,6 +23,10 @@ void gate_leave(struct gate *gate, unsigned reader);
 void gate_close(struct gate *gate, int reader);
 void gate_open(struct gate *gate, int reader);
 
+// Reader `reader`, which is inside and will be for long, goes out and in again if somebody waits for that; what holds for
+// gate_close holds for it meanwhile. True: it was out.
+bool gate_make_way(struct gate *gate, unsigned reader);
+
 // Grace periods, for freeing what readers may still look at: mark, unlink before it; passed is true once every reader,
 // and whoever was exclusive, has been out of the gate since the mark.
 struct gate_mark {

@@ -214,8 +214,10 @@ static bool evict_best(struct pool *pool, struct dispatcher *dispatcher) {
     struct keyspace *keyspace = dispatcher->keyspace;
     for (unsigned round = 0; round < FRUITLESS_ROUNDS_MAX; round++) {
         bool any = false;
-        for (unsigned db = 0; db < keyspace_databases(keyspace); db++)
-            any = sample(pool, dispatcher, db) || any;
+        // Another one is the first each time: of keys that are equally good, those that are found first go first.
+        unsigned databases = keyspace_databases(keyspace), first = pool->next_db++;
+        for (unsigned i = 0; i < databases; i++)
+            any = sample(pool, dispatcher, (first + i) % databases) || any;
         if (!any) return false;
         while (pool->count) {
             struct candidate *best = &pool->candidates[--pool->count];

@@ -705,13 +705,6 @@ void workers_network(struct network_counters *sum) {
     }
 }
 
-unsigned workers_clients(void) {
-    unsigned sum = 0;
-    for (unsigned i = 0; i < worker_total; i++)
-        sum += workers[i]->clients;
-    return sum;
-}
-
 unsigned workers_blocked(void) {
     unsigned sum = 0;
     for (unsigned i = 0; i < worker_total; i++)

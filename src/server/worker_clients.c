@@ -17,6 +17,9 @@
 #include "server/crew.h"
 #include "server/worker_private.h"
 
+// Of all workers: their own counts do not add up while a client moves.
+static _Atomic unsigned client_count;
+
 static struct connection **chain_of(struct worker *worker, uint64_t id) {
     return &worker->by_id[id % WORKER_IDS];
 }
@@ -64,6 +67,7 @@ void worker_close(struct connection *connection) {
     socket_close(connection->source.fd);
     list_append(&worker->dead, &connection->all); // the wave may still name it; freed at the end of the turn
     session->closing = true;
+    client_count--;
 }
 
 void worker_free_dead(struct worker *worker) {
@@ -103,7 +107,7 @@ static void receive_all(void *worker) {
 static void put(struct worker *worker, struct connection *connection) {
     bool first = list_empty(&worker->inbox.connections);
     list_append(&worker->inbox.connections, &connection->all);
-    worker->clients++; // before it is seen there: maxclients must hold
+    worker->clients++;
     connection->worker = worker;
     connection->session.worker = (uint16_t)worker->index;
     if (first) loop_post(worker->loop, receive_all, worker);
@@ -170,6 +174,7 @@ void workers_adopt(unsigned here, int fd, bool unix_socket) {
     }
     struct connection *connection = create(fd, unix_socket);
     connection->number = next_number++;
+    client_count++; // before it arrives anywhere: maxclients must hold
     counter_add(&worker_at(here)->network.connections, 1);
     for (bool put_there = false; !put_there;) {
         struct worker *worker = worker_at(crew_first_place(connection->number));
@@ -243,6 +248,10 @@ void worker_take_again(struct worker *worker) {
     lock_acquire(&worker->inbox.lock);
     worker->inbox.closed = false;
     lock_release(&worker->inbox.lock);
+}
+
+unsigned workers_clients(void) {
+    return client_count;
 }
 
 // --- They are looked over.

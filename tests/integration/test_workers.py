@@ -36,6 +36,9 @@ def test_a_sleeping_command_holds_up_nobody_else(server, workers, always):
                     other.send("INCR", f"n{number}")
                 assert sorted(other.read() for other in others) == [*range(round_ * 11 + 1, round_ * 11 + 12)]
             assert shoal.call("PING") == b"PONG"  # somebody new is let in, too
+            assert others[0].info("server")["process_id"] == str(shoal.pid)  # for which all workers stand still
+            assert b" cmd=debug " in others[1].call("CLIENT", "LIST")
+            others[2].call("FLUSHALL")
             assert sleeper.silent_for(0.001), "the others had to wait for it"
             assert sleeper.read() == b"OK"
 

@@ -50,6 +50,11 @@ static void read_turns(void *argument) {
         if (exclusive || shared < last) violations++;
         last = shared;
         inside--;
+        gate_make_way(gate, reader); // a long turn
+        inside++;
+        if (exclusive || shared < last) violations++;
+        last = shared;
+        inside--;
         // Now and then a reader needs the server for itself, from inside.
         if (i % (TURNS / CLOSES) == (int)reader) be_exclusive((int)reader);
         gate_leave(gate, reader);
@@ -95,6 +100,31 @@ static void a_grace_period_ends_when_each_reader_was_outside(void **state) {
 
 static atomic_bool closed_now;
 
+static void who_makes_way_for_nobody_stays_inside(void **state) {
+    struct gate_mark mark;
+    gate_enter(gate, 0);
+    gate_mark(gate, &mark);
+    assert_false(gate_make_way(gate, 0));
+    assert_false(gate_passed(gate, &mark));
+    gate_leave(gate, 0);
+}
+
+static void close_once(void *argument) {
+    be_exclusive(GATE_NO_READER);
+}
+
+static void a_reader_that_stays_makes_way(void **state) {
+    struct thread closer;
+    gate_enter(gate, 0);
+    uint64_t before = shared;
+    assert_int_equal(thread_start(&closer, "closer", close_once, NULL), 0);
+    while (!gate_make_way(gate, 0))
+        clock_sleep_us(100);
+    assert_true(shared == before + 1);
+    gate_leave(gate, 0);
+    thread_join(&closer);
+}
+
 static void a_grace_period_waits_for_who_is_exclusive(void **state) {
     struct gate_mark mark;
     gate_enter(gate, 0);
@@ -132,6 +162,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nobody_is_inside_while_it_is_closed, open_gate, close_gate),
         cmocka_unit_test_setup_teardown(a_grace_period_ends_when_each_reader_was_outside, open_gate, close_gate),
+        cmocka_unit_test_setup_teardown(who_makes_way_for_nobody_stays_inside, open_gate, close_gate),
+        cmocka_unit_test_setup_teardown(a_reader_that_stays_makes_way, open_gate, close_gate),
         cmocka_unit_test_setup_teardown(a_grace_period_waits_for_who_is_exclusive, open_gate, close_gate),
         cmocka_unit_test_setup_teardown(closing_waits_for_who_is_inside, open_gate, close_gate),
     };
