@@ -1,10 +1,61 @@
 #include "os/cores.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { PATH_MAX_SIZE = 4096, LINE_MAX_SIZE = 512 };
+
+// The quota of one group: "150000 100000" are microseconds in each period, "max 100000" is none. 0: none.
+static double quota_of(const char *mount, const char *group) {
+    char path[PATH_MAX_SIZE];
+    snprintf(path, sizeof path, "%s%s/cpu.max", mount, group);
+    FILE *file = fopen(path, "re");
+    if (!file) return 0;
+    double quota = 0, period = 0;
+    bool limited = fscanf(file, "%lf %lf", &quota, &period) == 2 && quota > 0 && period > 0;
+    fclose(file);
+    return limited ? quota / period : 0;
+}
+
+double cores_of_group(const char *mount, const char *group) {
+    char path[PATH_MAX_SIZE];
+    double least = 0;
+    snprintf(path, sizeof path, "%s", group);
+    for (;;) {
+        double quota = quota_of(mount, path);
+        if (quota > 0 && (least == 0 || quota < least)) least = quota;
+        char *last = strrchr(path, '/');
+        if (!last) return least;
+        *last = '\0'; // the group around it; at last the root, whose file a container sees as its own
+    }
+}
+
+// The quota of this process's group; 0: none, or not to be known.
+static double own_quota(void) {
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    if (!file) return 0;
+    char line[PATH_MAX_SIZE];
+    double quota = 0;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "0::/", 4) == 0) quota = cores_of_group("/sys/fs/cgroup", line + 3);
+    }
+    fclose(file);
+    return quota;
+}
+
+unsigned cores_usable(void) {
+    cpu_set_t mask;
+    int count = sched_getaffinity(getpid(), sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+    double quota = own_quota();
+    if (quota > 0 && quota < count) count = (int)ceil(quota);
+    return count > 0 ? (unsigned)count : 1;
+}
 
 // A line "cpu3 user nice system idle iowait ...", in clock ticks: the free ones among them. False: another
 // line.
@@ -22,7 +73,7 @@ int64_t cores_free_us(void) {
     if (sched_getaffinity(getpid(), sizeof usable, &usable) != 0) return -1;
     FILE *file = fopen("/proc/stat", "re");
     if (!file) return -1;
-    char line[512];
+    char line[LINE_MAX_SIZE];
     uint64_t sum = 0, ticks;
     int core, found = 0;
     while (fgets(line, sizeof line, file) && strncmp(line, "cpu", 3) == 0) {

@@ -6,6 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Cores that this process may use: those of its affinity mask, or as many as its control groups (cgroup v2) have time for,
+// rounded up, if that is less. At least 1. Thread: any.
+unsigned cores_usable(void);
+
+// The time that a control group and those around it may have, in cores: the least of their quotas, 0 when they have none.
+// `mount`: where the groups are ("/sys/fs/cgroup"); `group`: a path below it that begins with '/'. Source: the kernel's
+// documentation, "Control Group v2", cpu.max.
+double cores_of_group(const char *mount, const char *group);
+
 // Microseconds that the cores usable by this process have been free for it since the machine started, all
 // together: idle, or at work only for those who stand back ("nice"). -1: it is not to be known. Thread: any.
 int64_t cores_free_us(void);

@@ -1,6 +1,5 @@
 #include "os/thread.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -58,13 +57,6 @@ void thread_detach(struct thread *thread) {
 void thread_sleep_exactly(void) {
     enum { SLACK_NS = 1000 };
     prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
-}
-
-unsigned thread_usable_cores(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? (unsigned)count : 1;
 }
 
 void monitor_init(struct monitor *monitor) {

@@ -21,9 +21,6 @@ void thread_detach(struct thread *thread);
 // The calling thread's sleeps and waits end when they are due, not up to 50 us later, as is the system's habit.
 void thread_sleep_exactly(void);
 
-// Usable cores of this process (its affinity mask), at least 1.
-unsigned thread_usable_cores(void);
-
 // A mutex and a condition that go together.
 struct monitor {
     pthread_mutex_t mutex;

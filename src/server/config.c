@@ -14,9 +14,9 @@
 #include "base/words.h"
 #include "call/command.h"
 #include "commands/version.h"
+#include "os/cores.h"
 #include "os/file.h"
 #include "os/memory_use.h"
-#include "os/thread.h"
 #include "server/directive.h"
 #include "server/worker.h"
 
@@ -245,7 +245,7 @@ static char *absolute_path(const char *path) {
 
 // As many workers as there are cores, unless somebody says how many.
 static void choose_threads(void) {
-    unsigned cores = thread_usable_cores();
+    unsigned cores = cores_usable();
     config.threads = cores < WORKERS_MAX ? cores : WORKERS_MAX;
 }
 

@@ -2,8 +2,8 @@
 
 #include <stdint.h>
 
+#include "os/clock.h"
 #include "os/cores.h"
-#include "os/thread.h"
 #include "os/ticks.h"
 #include "server/crew.h"
 #include "server/worker.h"
@@ -46,7 +46,7 @@ static void add_times(struct crew_period *period, unsigned worker, int64_t perio
 // Where the system does not tell, it has cores enough.
 static double idle_cores(int64_t period_us) {
     int64_t now = cores_free_us();
-    if (now < 0) return thread_usable_cores();
+    if (now < 0) return cores_usable();
     int64_t idle = growth(&free_us, now);
     return idle < 0 ? -1 : (double)idle / (double)period_us;
 }

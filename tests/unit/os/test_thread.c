@@ -84,7 +84,6 @@ static void test_thread_start(void **state) {
     sigset_t mine;
     pthread_sigmask(SIG_SETMASK, NULL, &mine);
     assert_false(sigismember(&mine, SIGTERM)); // ours is as it was
-    assert_true(thread_usable_cores() >= 1);
 }
 
 static struct monitor monitor;
