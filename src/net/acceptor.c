@@ -46,6 +46,7 @@ static void end_rest(struct timer *timer) {
 static void accept_ready(struct source *source, uint32_t events) {
     struct acceptor_socket *listener = LIST_ENTRY(source, struct acceptor_socket, source);
     struct acceptor *acceptor = listener->acceptor;
+    if (!listener->watched) return; // closed after this event was fetched: its descriptor may be another's by now
     for (unsigned i = 0; i < acceptor->at_once; i++) {
         int fd = socket_accept(source->fd);
         if (fd == -EAGAIN) return;
