@@ -13,8 +13,8 @@ enum { PATH_MAX_SIZE = 4096, LINE_MAX_SIZE = 512 };
 // The quota of one group: "150000 100000" are microseconds in each period, "max 100000" is none. 0: none.
 static double quota_of(const char *mount, const char *group) {
     char path[PATH_MAX_SIZE];
-    snprintf(path, sizeof path, "%s%s/cpu.max", mount, group);
-    FILE *file = fopen(path, "re");
+    bool fits = snprintf(path, sizeof path, "%s%s/cpu.max", mount, group) < (int)sizeof path;
+    FILE *file = fits ? fopen(path, "re") : NULL;
     if (!file) return 0;
     double quota = 0, period = 0;
     bool limited = fscanf(file, "%lf %lf", &quota, &period) == 2 && quota > 0 && period > 0;

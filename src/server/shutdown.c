@@ -217,8 +217,8 @@ void shutdown_block_signals(void) {
 static void signalled(struct source *source, uint32_t events) {
     struct signalfd_siginfo info;
     if (read(source->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
-    bool interrupt = info.ssi_signo == SIGINT;
-    if (shutdown_pending() && interrupt) {
+    bool interrupt = info.ssi_signo == SIGINT, pending = shutdown_pending();
+    if (pending && interrupt) {
         log_write(LOG_WARNING, "You insist... exiting now.");
         process_remove_pid_file();
         _exit(1);
@@ -226,7 +226,8 @@ static void signalled(struct source *source, uint32_t events) {
     log_write(LOG_WARNING, "Received %s scheduling shutdown...", interrupt ? "SIGINT" : "SIGTERM");
     dispatch_begin_exclusive(main_dispatcher);
     int flags = interrupt ? config.shutdown_on_sigint : config.shutdown_on_sigterm;
-    if (!shutdown_pending()) begin(flags == SHUTDOWN_DEFAULT ? SHUTDOWN_FAILOVER : flags);
+    // The one that was under way may be aborted by now, and this signal with it.
+    if (!pending && !shutdown_pending()) begin(flags == SHUTDOWN_DEFAULT ? SHUTDOWN_FAILOVER : flags);
     dispatch_end_exclusive(main_dispatcher);
 }
 
