@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "bus/bus.h"
 #include "call/settings.h"
 #include "net/acceptor.h"
@@ -14,7 +15,7 @@
 enum { ACCEPTS_A_TURN = 1000 };
 
 struct listener_rules listener_rules = {.max_clients = 10000, .protect = true};
-static uint64_t rejected;     // the host's
+static uint64_t rejected; // counted by the host, read by anybody
 static struct lock changing_hands; // guards the two below, while workers are called away and others take over
 static struct acceptor acceptor;
 static _Atomic unsigned host; // whose loop watches; changed by itself only
@@ -35,7 +36,7 @@ static const char protected_text[] =
 static void refuse(int fd, const char *text) {
     socket_write(fd, text, strlen(text));
     socket_close(fd);
-    rejected++;
+    counter_add(&rejected, 1);
 }
 
 static bool is_foreign(int fd) {
@@ -97,5 +98,5 @@ bool listener_exists(void) {
 }
 
 uint64_t listener_rejected(void) {
-    return rejected;
+    return counter_read(&rejected);
 }
