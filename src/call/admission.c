@@ -56,12 +56,13 @@ static void add_queue(struct admitted *admission, const struct session *session)
         // workers.
         if (queued->command->admission == ADMIT_EXCLUSIVE || command_is(queued->command, "debug"))
             admission->exclusive = true;
-        // Nobody may wait while slots are locked: MIGRATE, which waits for its target, has everything.
-        if (queued->command->flags & CMD_DEFERS && names_keys(queued->command)) admission->exclusive = true;
-        if (names_keys(queued->command))
+        if (names_keys(queued->command)) {
             add_keys(admission, queued->command, queued->argv, queued->argc);
-        else if (queued->command->flags & (CMD_READONLY | CMD_WRITE))
+            // Nobody may wait while slots are locked: MIGRATE, which waits for its target, has everything.
+            if (queued->command->flags & CMD_DEFERS) admission->exclusive = true;
+        } else if (queued->command->flags & (CMD_READONLY | CMD_WRITE)) {
             admission->exclusive = true;
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-// session: a client as the commands see it. It belongs to one worker at a time; others read or change it in exclusive mode only.
-// No socket here: the worker has that.
+// session: a client as the commands see it. It belongs to one worker at a time; others read or change it in exclusive mode
+// only. No socket here: the worker has that.
 #ifndef SHOAL_CALL_SESSION_H
 #define SHOAL_CALL_SESSION_H
 

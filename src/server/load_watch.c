@@ -4,7 +4,6 @@
 
 #include "os/clock.h"
 #include "os/cores.h"
-#include "os/ticks.h"
 #include "server/crew.h"
 #include "server/worker.h"
 

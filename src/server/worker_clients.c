@@ -9,10 +9,8 @@
 #include <string.h>
 
 #include "base/counter.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "call/watches.h"
-#include "os/clock.h"
 #include "os/socket.h"
 #include "server/crew.h"
 #include "server/worker_private.h"
@@ -103,14 +101,22 @@ static void receive_all(void *worker) {
     worker_receive(worker);
 }
 
-// Puts a connection that nobody else has into the worker's inbox. Needs its lock. Thread: any.
-static void put(struct worker *worker, struct connection *connection) {
-    bool first = list_empty(&worker->inbox.connections);
-    list_append(&worker->inbox.connections, &connection->all);
-    worker->clients++;
-    connection->worker = worker;
-    connection->session.worker = (uint16_t)worker->index;
-    if (first) loop_post(worker->loop, receive_all, worker);
+// Puts the connection into the worker's inbox, taking it from the worker that has it, if one does. False: this one is
+// detained and takes nobody. Thread: that of the worker that has it, or whoever has just made it.
+static bool hand_to(struct worker *to, struct connection *connection) {
+    lock_acquire(&to->inbox.lock);
+    bool takes_it = !to->inbox.closed;
+    if (takes_it) {
+        if (connection->worker) leave(connection);
+        bool first = list_empty(&to->inbox.connections);
+        list_append(&to->inbox.connections, &connection->all);
+        to->clients++;
+        connection->worker = to;
+        connection->session.worker = (uint16_t)to->index;
+        if (first) loop_post(to->loop, receive_all, to);
+    }
+    lock_release(&to->inbox.lock);
+    return takes_it;
 }
 
 static void receive(struct worker *worker, struct connection *connection) {
@@ -176,13 +182,8 @@ void workers_adopt(unsigned here, int fd, bool unix_socket) {
     connection->number = next_number++;
     client_count++; // before it arrives anywhere: maxclients must hold
     counter_add(&worker_at(here)->network.connections, 1);
-    for (bool put_there = false; !put_there;) {
-        struct worker *worker = worker_at(crew_first_place(connection->number));
-        lock_acquire(&worker->inbox.lock);
-        put_there = !worker->inbox.closed; // else it is detained by now, and the next place is another
-        if (put_there) put(worker, connection);
-        lock_release(&worker->inbox.lock);
-    }
+    while (!hand_to(worker_at(crew_first_place(connection->number)), connection))
+        ; // it was detained meanwhile, and the next place is another
 }
 
 // --- They move.
@@ -200,18 +201,6 @@ static bool may_move(const struct connection *connection) {
     bool stays_open = !session->closing && !session->close_after_reply && !connection->protocol_error;
     bool all_sent = !connection->blocked && session_output_size(session) == 0;
     return stays_open && all_sent && is_between_commands(session) && !is_tied(session);
-}
-
-// Hands it on, unless `to` is detained and takes nobody.
-static bool hand_to(struct worker *to, struct connection *connection) {
-    lock_acquire(&to->inbox.lock);
-    bool takes_it = !to->inbox.closed;
-    if (takes_it) {
-        leave(connection);
-        put(to, connection);
-    }
-    lock_release(&to->inbox.lock);
-    return takes_it;
 }
 
 // To its place, when that is elsewhere and it may.
